@@ -1,0 +1,1 @@
+"""The user's will: keys of config.json, their check and their file."""

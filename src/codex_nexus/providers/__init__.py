@@ -1,0 +1,1 @@
+"""Who the providers are: data and its reader."""

@@ -1,0 +1,1 @@
+"""Life: listeners and the supervisor."""

@@ -1,0 +1,1 @@
+"""The pure core: Responses in, Chat out, and back."""

@@ -1,0 +1,127 @@
+"""How a provider speaks Chat Completions: facts as data, no behaviour.
+
+A `Dialect` is resolved field by field (defaults, then the provider's record, then the rules of the model family; later
+wins) and handed to the pure core. A quirk that no field can say is a small function named for what it does, elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra"]
+
+EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
+"""All reasoning efforts a client may ask for, weakest first (Codex 0.169 passes any string)."""
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The surface of one provider (and model family). Every default is the safest choice for an unknown server."""
+
+    family: str = ""
+    """Who can read replayed reasoning: reasoning of one family is never sent to another. Empty: the provider's id."""
+
+    system: Literal["head", "inline", "head_then_user"] = "head_then_user"
+    """Where developer messages go. Early ones always lead; late ones are merged into the head (losing the prompt
+    cache), kept in place as system messages, or become tagged user messages."""
+    tool_to_user_bridge: bool = False
+    """Put a short assistant line between a tool result and a user message (Mistral 3230)."""
+    merge_users: bool = False
+    """Join consecutive user messages, for chat templates that insist on alternation."""
+    assistant_content: Literal["null", "empty", "omit", "text_part"] = "null"
+    """The content of an assistant message that has only tool calls."""
+    images: Literal["none", "data", "data+url"] = "data"
+    """Which images the model takes; others are replaced by a note."""
+    tool_images: Literal["follow_user", "in_tool", "drop"] = "follow_user"
+    """Where images of a tool result go."""
+
+    reasoning_param: Literal[
+        "none", "effort", "effort_obj", "thinking", "thinking+effort", "enable_thinking", "template_kwargs", "minimax"
+    ] = "none"
+    """How reasoning is asked for in the request."""
+    effort_map: dict[str, str] = {}
+    """Asked effort -> sent effort; `drop` sends nothing, `off` turns thinking off. Unlisted efforts pass unchanged
+    when `efforts` is empty, else the nearest of `efforts` is sent."""
+    efforts: tuple[str, ...] = ()
+    """The efforts that the model takes."""
+    thinking_off: Literal["allowed", "refused"] = "allowed"
+    reasoning_replay: Literal["never", "tool_turns", "all"] = "tool_turns"
+    """Which assistant messages carry their reasoning back."""
+    reasoning_field: Literal[
+        "reasoning_content", "reasoning", "reasoning_details", "think_tags", "content_parts", "extra_content"
+    ] = "reasoning_content"
+    """The field in which reasoning is sent back."""
+    reasoning_missing: Literal["omit", "empty", "space"] = "omit"
+    """What a tool-call message without known reasoning carries in that field."""
+    think_tags: Literal["auto", "off"] = "auto"
+    """Read a leading `<think>` block of the answer as reasoning."""
+
+    tool_choice: tuple[str, ...] = ("auto", "none", "required", "named")
+    """The forms of `tool_choice` that the server takes: auto, none, required, named, any."""
+    tool_choice_thinking: tuple[str, ...] | None = None
+    """The same while thinking is on; None: as `tool_choice`."""
+    parallel_tool_calls: Literal["omit", "send", "false"] = "omit"
+    strict: Literal["strip", "keep"] = "strip"
+    """The `strict` flag of function tools."""
+    json_schema: Literal["plain", "mfjs", "gemini"] = "plain"
+    """The subset of JSON Schema in which tool parameters are written."""
+    max_tools: int = 128
+    max_tool_name: int = 64
+    tool_id: Literal["keep", "alnum9"] = "keep"
+    tools_exclude_response_format: bool = False
+    """Never send `response_format` beside tools; the schema goes into the system message instead."""
+    response_format: Literal["schema", "object", "none"] = "schema"
+    """The strongest structured output that the server takes."""
+
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens", "omit"] = "max_tokens"
+    max_output: int | None = None
+    """The most output tokens that may be asked for; larger wishes are cut to it."""
+    default_output: int | None = None
+    """Sent when the client asks for no limit (DeepSeek would stop after 4096 tokens without it)."""
+    drop_params: tuple[str, ...] = ()
+    """Top-level request fields that must not be sent."""
+    only_params: tuple[str, ...] = ()
+    """If not empty: the only optional top-level fields that may be sent (closed schemas)."""
+    known_params: tuple[str, ...] = ()
+    """Optional fields that only some servers know and this one does: prompt_cache_key, user, verbosity."""
+    extra_body: dict[str, msgspec.Raw] = {}
+    """Fields merged into every request."""
+    stream_usage: Literal["include_usage", "implicit"] = "include_usage"
+
+    text_mode: Literal["incremental", "cumulative", "auto"] = "auto"
+    """Whether a text delta may repeat all text before it; `auto` finds out."""
+    eof_after_complete_tool_ok: bool = False
+    """A body that ends right after a complete tool call is a normal end (OpenCode Zen)."""
+
+    context_window: int | None = None
+    """Tokens; None: unknown."""
+    silent_overflow: bool = False
+    """The server truncates or answers empty instead of refusing a prompt that is too long."""
+    quota_codes: tuple[str, ...] = ()
+    rate_codes: tuple[str, ...] = ()
+    overflow_codes: tuple[str, ...] = ()
+    safety_codes: tuple[str, ...] = ()
+    """The provider's own error codes, as strings, by meaning."""
+    first_byte_timeout_s: float = 300.0
+    idle_timeout_s: float = 300.0
+
+
+DEFAULT = Dialect()
+
+
+def patched(base: Dialect, *patches: dict[str, msgspec.Raw]) -> Dialect:
+    """`base` with the fields of each patch laid over it, later wins.
+
+    Raises:
+        msgspec.ValidationError: a patch names an unknown field or gives a wrong value; the message holds the path.
+    """
+    fields: dict[str, msgspec.Raw] = {}
+    for patch in patches:
+        fields.update(patch)
+    if not fields:
+        return base
+    known = {name: getattr(base, name) for name in Dialect.__struct_fields__}
+    checked = msgspec.json.decode(msgspec.json.encode(fields), type=Dialect)
+    known.update({name: getattr(checked, name) for name in fields})
+    return Dialect(**known)

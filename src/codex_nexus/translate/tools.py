@@ -1,0 +1,246 @@
+"""Which tools a request offers, under which legal names, and what a call of such a name becomes for the client.
+
+Chat Completions knows functions with names of 64 plain characters. Here a Responses tool of any kind (function, custom,
+namespaced, tool search) becomes such a function, and the table of one request leads its calls back. The table is made
+anew for each request from `tools` and from all `additional_tools` and `tool_search_output` items of its history, and the
+same rules give the names of old calls, so that names never depend on state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import lru_cache
+from typing import Any, Literal, cast
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from codex_nexus.errors import InvalidRequest
+from codex_nexus.translate.schema import Subset, normalised
+from codex_nexus.wire import chat, codec
+
+ToolKind = Literal["function", "custom", "tool_search"]
+
+TOOL_SEARCH = "tool_search"
+"""The name under which the client's tool search is offered."""
+_DEFAULT_NAMESPACE = "functions"
+"""OpenAI's name for tools without a namespace; code-mode clients write it out (observed Codex 0.169)."""
+_ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
+_HASH = 8
+
+
+class DeclaredTool(msgspec.Struct, frozen=True):
+    """One tool as the client declared it."""
+
+    kind: ToolKind
+    name: str
+    namespace: str | None = None
+    description: str = ""
+    parameters: Raw = Raw()
+    strict: bool | None = None
+    grammar: str = ""
+    """The definition of a custom tool's format, or empty."""
+    deferred: bool = False
+
+    @property
+    def key(self) -> tuple[str | None, str]:
+        """What makes it the same tool when it is declared again."""
+        return self.namespace, self.name
+
+
+class _Declaration(msgspec.Struct):
+    type: str = ""
+    name: str | None = None
+    description: str | None = None
+    parameters: Raw = Raw()
+    input_schema: Raw = Raw()
+    strict: bool | None = None
+    format: Any = None
+    tools: list[Raw] | None = None
+    defer_loading: bool | None = None
+    execution: str | None = None
+
+
+_declaration = msgspec.json.Decoder(_Declaration)
+
+
+@lru_cache(maxsize=4096)
+def _declared(tool: bytes, namespace: str | None) -> tuple[DeclaredTool, ...]:
+    """The callable tools of one declaration; none for hosted tools, which a provider cannot run."""
+    said = _declaration.decode(tool)
+    match said.type:
+        case "function" | "custom":
+            if not said.name:
+                raise InvalidRequest("Missing required parameter: 'name'.", "name", "missing_required_parameter")
+            return (_callable(said, said.name, namespace),)
+        case "namespace":
+            inner = [_declared(bytes(tool), said.name) for tool in said.tools or []]
+            return tuple(tool for tools in inner for tool in tools)
+        case "tool_search" if said.execution != "server":
+            return (
+                DeclaredTool(
+                    TOOL_SEARCH, TOOL_SEARCH, None, said.description or "Search for more tools.", _own(said.parameters)
+                ),
+            )
+        case _:
+            return ()
+
+
+def _own(raw: Raw) -> Raw:
+    return Raw(bytes(raw))
+
+
+def _callable(said: _Declaration, name: str, namespace: str | None) -> DeclaredTool:
+    if said.type == "function":
+        schema = said.input_schema if codec.is_null(said.parameters) else said.parameters
+        return DeclaredTool(
+            "function", name, namespace, said.description or "", _own(schema), said.strict,
+            deferred=bool(said.defer_loading),
+        )  # fmt: skip
+    grammar = ""
+    if isinstance(said.format, dict):
+        grammar = str(cast("dict[str, Any]", said.format).get("definition") or "")
+    return DeclaredTool(
+        "custom", name, namespace, said.description or "", grammar=grammar, deferred=bool(said.defer_loading)
+    )
+
+
+def declared(tools: list[Raw], where: str) -> list[DeclaredTool]:
+    """All callable tools of a list of declarations.
+
+    Raises:
+        InvalidRequest: a declaration is broken; `param` begins with `where`.
+    """
+    found: list[DeclaredTool] = []
+    for n, tool in enumerate(tools):
+        try:
+            found += _declared(bytes(tool), None)
+        except msgspec.DecodeError as error:
+            raise InvalidRequest(f"Invalid tool {where}[{n}]: {error}.", f"{where}[{n}]", "invalid_type") from None
+        except InvalidRequest as error:
+            raise InvalidRequest(error.message, f"{where}[{n}].{error.param}", error.code) from None
+    return found
+
+
+def wire_name(namespace: str | None, name: str, longest: int = 64) -> str:
+    """The legal name of a tool: the same for the same tool, in every request."""
+    whole = name if namespace in (None, "", _DEFAULT_NAMESPACE) else f"{namespace}__{name}"
+    legal = _ILLEGAL.sub("_", whole)
+    if not legal or not (legal[0].isalpha() or legal[0] == "_"):
+        legal = f"_{legal}"
+    if len(legal) <= longest and (legal == whole or legal == f"_{whole}"):
+        return legal
+    return _hashed(legal, namespace, name, longest) if len(legal) > longest else legal
+
+
+def _hashed(legal: str, namespace: str | None, name: str, longest: int) -> str:
+    digest = hashlib.sha256(f"{namespace}\0{name}".encode()).hexdigest()[:_HASH]
+    return f"{legal[: longest - _HASH - 1]}_{digest}"
+
+
+class ToolTable:
+    """The tools of one request, by wire name and back."""
+
+    def __init__(self, tools: list[DeclaredTool], longest: int = 64) -> None:
+        self._longest = longest
+        latest = {tool.key: tool for tool in tools}
+        self._by_wire: dict[str, DeclaredTool] = {}
+        self._names: dict[tuple[str | None, str], str] = {}
+        for tool in latest.values():
+            name = wire_name(tool.namespace, tool.name, longest)
+            if name in self._by_wire:
+                name = _hashed(name, tool.namespace, tool.name, longest)
+            self._by_wire[name] = tool
+            self._names[tool.key] = name
+
+    def __len__(self) -> int:
+        return len(self._by_wire)
+
+    def items(self) -> list[tuple[str, DeclaredTool]]:
+        """Wire name and tool, in the order of declaration."""
+        return list(self._by_wire.items())
+
+    def name_of(self, namespace: str | None, name: str) -> str:
+        """The wire name of a tool, also of one that is no longer offered."""
+        return self._names.get((namespace, name)) or wire_name(namespace, name, self._longest)
+
+    def named(self, name: str) -> DeclaredTool | None:
+        """A tool by the bare name of a `tool_choice`, whatever its namespace."""
+        return next((tool for tool in self._by_wire.values() if tool.name == name), self._by_wire.get(name))
+
+    def called(self, name: str) -> DeclaredTool:
+        """The tool that a model means by this name; an unknown name stays a function of that name."""
+        tool = self._by_wire.get(name)
+        if tool is None:
+            bare = name.strip().removeprefix("functions.").replace(".", "__").replace(":", "__")
+            tool = self._by_wire.get(bare)
+        return tool or DeclaredTool("function", name)
+
+    def only(self, names: set[str]) -> ToolTable:
+        """The table with only these wire names offered (names of other calls stay the same)."""
+        table = ToolTable([], self._longest)
+        table._by_wire = {name: tool for name, tool in self._by_wire.items() if name in names}  # noqa: SLF001
+        table._names = self._names  # noqa: SLF001
+        return table
+
+
+_INPUT = "The whole input of the tool as plain text, exactly as its format asks."
+
+
+@lru_cache(maxsize=4096)
+def _offer(tool: DeclaredTool, name: str, subset: Subset, keep_strict: bool) -> bytes:  # noqa: FBT001
+    if tool.kind == "custom":
+        text = {"type": "string", "description": _INPUT}
+        parameters: Any = {"type": "object", "properties": {"input": text}, "required": ["input"]}
+    else:
+        given = None if codec.is_null(tool.parameters) else codec.decode_any(tool.parameters)
+        parameters = normalised(given, subset)
+    function = chat.FunctionTool(
+        name,
+        _description(tool) or UNSET,
+        parameters,
+        tool.strict if keep_strict and tool.strict is not None else UNSET,
+    )
+    return codec.encode(chat.Tool(function))
+
+
+def _description(tool: DeclaredTool) -> str:
+    if tool.kind != "custom" or not tool.grammar:
+        return tool.description
+    return f"{tool.description}\n\nThe `input` must match this grammar:\n{tool.grammar}".strip()
+
+
+def offers(table: ToolTable, subset: Subset, *, keep_strict: bool, most: int) -> list[Raw]:
+    """The `tools` of the chat request, encoded; at most `most`, deferred tools only when they are all there is."""
+    found = [(name, tool) for name, tool in table.items()]
+    if any(tool.kind == "tool_search" for _, tool in found):
+        found = [(name, tool) for name, tool in found if not tool.deferred]
+    return [Raw(_offer(tool, name, subset, keep_strict)) for name, tool in found[:most]]
+
+
+_MARKER = re.compile(r"^(\*\*\* (?:Begin|End) Patch) \*\*\*[ \t]*$", re.MULTILINE)
+_FENCE = re.compile(r"\A\s*```[\w-]*\n(?P<body>.*?)\n?```\s*\Z", re.DOTALL)
+
+
+def mended_input(tool: DeclaredTool, text: str) -> str:
+    """The input of a custom call, freed of habits that its grammar does not allow: a fence, decorated markers."""
+    if "*** Begin Patch" not in tool.grammar and "*** Begin Patch" not in text[:200]:
+        return text
+    fenced = _FENCE.match(text)
+    return _MARKER.sub(r"\1", fenced.group("body") if fenced else text)
+
+
+def unwrapped_input(arguments: str) -> str:
+    """The text that a model put into the arguments of a custom tool's function; not an object: the text itself."""
+    try:
+        value = codec.decode_lenient(arguments.encode("utf-8", "replace"))
+    except ValueError:
+        return arguments
+    if not isinstance(value, dict):
+        return value if isinstance(value, str) else arguments
+    fields = cast("dict[str, Any]", value)
+    text = fields.get("input")
+    if text is None and len(fields) == 1:
+        text = next(iter(fields.values()))
+    return text if isinstance(text, str) else arguments

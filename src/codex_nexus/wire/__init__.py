@@ -1,0 +1,1 @@
+"""The words of both protocols and how they are spelt."""

@@ -1,0 +1,105 @@
+"""Bytes to types and back, and texts that stay encoded on their way through. Nothing here knows a protocol.
+
+A text of a long history is only passed on: it stays the JSON string literal that it was (`Text`), is joined inside its
+quotes and copied into the next request. It is decoded only where its content matters.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+Text = Raw
+"""A JSON string literal with its quotes."""
+
+T = TypeVar("T")
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder()
+_text_decoder = msgspec.json.Decoder(str)
+
+EMPTY = Raw(b'""')
+NULL = Raw(b"null")
+
+
+def encode(value: object) -> bytes:
+    """JSON of a Struct or plain value."""
+    return _encoder.encode(value)
+
+
+def decode_any(data: bytes | Raw | str) -> Any:
+    """Plain Python values.
+
+    Raises:
+        msgspec.DecodeError: not JSON.
+    """
+    return _decoder.decode(data)
+
+
+def decode_lenient(data: bytes) -> Any:
+    """Plain Python values, also of JSON that strict readers refuse: lone surrogate halves, control characters, NaN.
+
+    Raises:
+        ValueError: not JSON even so.
+    """
+    try:
+        return json.loads(data.decode("utf-8", "replace"), strict=False)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def to_text(value: str) -> Text:
+    """A text as a literal."""
+    return Raw(_encoder.encode(whole(value)))
+
+
+def of_text(text: Text) -> str:
+    """A literal as a text."""
+    return _text_decoder.decode(text)
+
+
+def is_text(raw: Raw) -> bool:
+    """Whether this raw value is a string."""
+    return bytes(memoryview(raw)[:1]) == b'"'
+
+
+def is_null(raw: Raw) -> bool:
+    """Whether this raw value is absent or null."""
+    return bytes(memoryview(raw)[:5]) in (b"", b"null")
+
+
+def is_blank(text: Text) -> bool:
+    """Whether a text is empty."""
+    return len(memoryview(text)) <= 2
+
+
+def join_texts(texts: list[Text], between: str = "\n\n") -> Text:
+    """Several literals as one, without decoding them."""
+    if len(texts) == 1:
+        return texts[0]
+    glue = _encoder.encode(between)[1:-1]
+    return Raw(b'"' + glue.join(bytes(memoryview(text)[1:-1]) for text in texts) + b'"')
+
+
+_HALF = re.compile("[\ud800-\udfff]")
+_ESCAPES = re.compile(
+    rb"(\\\\)|(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
+def whole(value: str) -> str:
+    """The text with surrogate pairs joined and lone halves replaced, so that it can be encoded."""
+    if not _HALF.search(value):
+        return value
+    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def mend_escapes(data: bytes) -> bytes:
+    r"""JSON with every lone `\ud83d`-like escape replaced by U+FFFD; strict readers refuse such a body as a whole."""
+    if b"\\ud" not in data and b"\\uD" not in data:
+        return data
+    return _ESCAPES.sub(lambda match: rb"\ufffd" if match.group(3) else match.group(0), data)

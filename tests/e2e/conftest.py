@@ -1,0 +1,76 @@
+"""What the end-to-end tests share: the Codex program, llama.cpp's server, and a gateway with a Codex for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.codex import CodexHome, codex_binary
+from tests.e2e.gateway_process import MODEL, TOKEN, GatewayProcess
+from tests.e2e.llama_model import write_model
+from tests.e2e.llama_server import LlamaServer
+from tests.upstream import Upstream, running_upstream
+
+_absent: list[str] = []  # why there is no Codex, once somebody has looked
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A skipped Codex must not go unseen."""
+    for reason in _absent:
+        terminalreporter.section("the tests with the real Codex did NOT run", red=True)
+        terminalreporter.line(reason)
+
+
+@pytest.fixture(scope="session")
+def binary() -> Path:
+    """The Codex program."""
+    found, reason = codex_binary()
+    if found is None:
+        _absent[:] = [reason]
+        pytest.skip(reason)
+    return found
+
+
+@pytest.fixture
+def codex(binary: Path) -> Iterator[CodexHome]:
+    """A Codex with a home and a repository of its own; nothing is configured yet."""
+    with CodexHome(binary) as home:
+        yield home
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """The scripted provider."""
+    with running_upstream() as running:
+        yield running
+
+
+@pytest.fixture
+def nexus(upstream: Upstream, codex: CodexHome, tmp_path: Path) -> Iterator[CodexHome]:
+    """A Codex that speaks, through a gateway, to the scripted provider."""
+    with GatewayProcess(tmp_path, upstream.base_url) as gateway:
+        codex.write_config(gateway.base_url, MODEL, TOKEN)
+        yield codex
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServer]:
+    """llama.cpp's server with the reciting model."""
+    model = tmp_path_factory.mktemp("llama") / "reciter.gguf"
+    write_model(model)
+    with LlamaServer(model) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def llama_gateway(llama: LlamaServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """A gateway before llama.cpp."""
+    with GatewayProcess(tmp_path_factory.mktemp("gateway"), llama.base_url) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def nexus_on_llama(llama_gateway: GatewayProcess, codex: CodexHome) -> CodexHome:
+    """A Codex that speaks, through a gateway, to llama.cpp."""
+    codex.write_config(llama_gateway.base_url, MODEL, TOKEN)
+    return codex
