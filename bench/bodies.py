@@ -11,16 +11,17 @@ from typing import Any
 from script import TOOL, Regime
 
 MODEL = "deepseek-chat"
-_WORDS = (
+_PROSE = (
     "def class return import the stream request gateway provider value error config test path file line index token "
-    "self.assertEqual(a, b) for item in items: if not found: raise ValueError(\"bad\") # note 0x7f {\"k\": [1, 2]}"
-).split(" ")
-_CJK = "网关将请求翻译为聊天补全并逐字返回结果测试配置文件路径错误处理模型".strip()
+    'self.assertEqual(a, b) for item in items: if not found: raise ValueError("bad") # note 0x7f {"k": [1, 2]}'
+)
+_WORDS = _PROSE.split(" ")
+_CJK = "网关将请求翻译为聊天补全并逐字返回结果测试配置文件路径错误处理模型"
 _OUTPUT_HEAD = "Chunk ID: 5170ad\nWall time: 0.0412 seconds\nProcess exited with code 0\nOutput:\n"
-_PLAIN_TOOLS = (
+_TOOL_NAMES = (
     "write_stdin request_user_input view_image get_goal create_goal update_goal update_plan list_mcp_resources "
     "read_mcp_resource spawn_agent wait_agent close_agent"
-).split(" ")
+)
 
 Json = dict[str, Any]
 
@@ -129,7 +130,7 @@ def _step_messages(step: Step) -> list[Json]:
 
 @lru_cache(maxsize=4)
 def _history(size: int) -> list[Step]:
-    dice = random.Random(3)  # noqa: S311
+    dice = random.Random(3)
     steps: list[Step] = []
     written = len(_instructions()) + len(json.dumps(_tools()))
     while written < size:
@@ -163,7 +164,7 @@ def _prose(dice: random.Random, length: int) -> str:
 
 @lru_cache(maxsize=1)
 def _instructions() -> str:
-    return _prose(random.Random(1), 15000)  # noqa: S311
+    return _prose(random.Random(1), 15000)
 
 
 def _exec_tool() -> Json:
@@ -172,8 +173,8 @@ def _exec_tool() -> Json:
 
 @lru_cache(maxsize=1)
 def _tools() -> list[Json]:
-    dice = random.Random(2)  # noqa: S311
-    others = [_function(name, _prose(dice, 400), *(f"field_{n}" for n in range(6))) for name in _PLAIN_TOOLS]
+    dice = random.Random(2)
+    others = [_function(name, _prose(dice, 400), *(f"field_{n}" for n in range(6))) for name in _TOOL_NAMES.split(" ")]
     return [_exec_tool(), *others, _function("apply_patch", _prose(dice, 900), "input")]
 
 

@@ -1,8 +1,9 @@
 """The load client: raw asyncio connections that post requests, keep what comes back and check it afterwards.
 
-It speaks `responses` to the gateway and `chat` through a byte-passing proxy. While a stream runs nothing is parsed: bytes
-are kept as they come and only the end of the chunked body is looked for, so that the client stays cheap beside what it
-measures. `check` then reads the whole. By hand: `python bench/client.py PORT responses|chat [STREAMS] [CHUNKS]`.
+It speaks `responses` to the gateway and `chat` through a byte-passing proxy. While a stream runs nothing is parsed:
+bytes are kept as they come and only the end of the chunked body is looked for, so that the client stays cheap beside
+what it measures. `check` then reads the whole.
+By hand: `python bench/client.py PORT responses|chat [STREAMS] [CHUNKS]`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Answer:
     """One answer as it came: bytes and moments (monotonic seconds; 0: never)."""
 
     sent: float
-    pieces: list[bytes] = field(default_factory=list)
+    pieces: list[bytes] = field(default_factory=list[bytes])
     first_event: float = 0.0
     first_delta: float = 0.0
     ended: float = 0.0
@@ -169,20 +170,21 @@ def _check_chat(payload: bytes, chunks: int) -> int:
 
 
 def _check_responses(payload: bytes, chunks: int, *, deep: bool) -> int:
-    last = payload.rfind(b"event: ", 0, len(payload))
+    last = payload.rfind(b"event: ")
     if last < 0 or not payload.startswith(b"event: response.completed\n", last):
         raise InvalidStreamError(f"no response.completed at the end: {payload[-300:]!r}")
-    terminal = json.loads(payload[payload.index(b"data: ", last) + 6 :])
+    terminal = json.loads(payload[payload.index(b"data: ", last) + 6 : payload.index(b"\n\n", last)])
     expected = script(chunks)
     _expect("text", _output_text(terminal["response"]), expected.text)
     _expect("arguments", _arguments(terminal["response"]), _compact(expected.arguments))
     _expect("output tokens", terminal["response"]["usage"]["output_tokens"], chunks)
     if deep:
-        _check_events(payload, expected.text)
+        check_events(payload, expected.text)
     return payload.count(b"\n\n")
 
 
-def _check_events(payload: bytes, text: str) -> None:
+def check_events(payload: bytes, text: str) -> None:
+    """Raise unless the events are numbered without gaps and their text deltas make this text."""
     lines = [line[6:] for line in payload.split(b"\n") if line.startswith(b"data: ")]
     events: list[dict[str, Any]] = [json.loads(line) for line in lines if line != b"[DONE]"]
     _expect("sequence", [event["sequence_number"] for event in events], list(range(len(events))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -16,7 +16,7 @@ MEASURED_CPU = _CPUS[1 % len(_CPUS)]
 
 
 @contextmanager
-def pinned(cpu: int) -> Iterator[None]:
+def pinned(cpu: int) -> Generator[None]:
     """Children started within run on `cpu`."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {cpu})
@@ -73,7 +73,7 @@ def rss_kb(pid: int) -> int:
 
 def open_files(pid: int) -> int:
     """Open file descriptors of a process tree."""
-    return sum(len(os.listdir(f"/proc/{one}/fd")) for one in tree(pid))
+    return sum(len(list(Path(f"/proc/{one}/fd").iterdir())) for one in tree(pid))
 
 
 def _tasks(pid: int) -> list[Path]:

@@ -1,7 +1,7 @@
 """The scripted answer: which Chat Completions chunks a stream consists of, and what must come out of them. No I/O.
 
-The shape is DeepSeek's: about 270 bytes a chunk, a fingerprint, 10 % CJK tokens, some quotes, line ends and emoji; a role
-chunk, 90 % text, 10 % pieces of one tool call, the finish reason, the usage, `[DONE]`.
+The shape is DeepSeek's: about 270 bytes a chunk, a fingerprint, 10 % CJK tokens, some quotes, line ends and emoji; a
+role chunk, 90 % text, 10 % pieces of one tool call, the finish reason, the usage, `[DONE]`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _HEAD = (
     b'"model":"deepseek-chat","system_fingerprint":"fp_3a5770e1b4_prod0623_fp8","choices":[{"index":0,"delta":'
 )
 _TAIL = b',"logprobs":null,"finish_reason":%s}]}\n\n'
-_LATIN = " the| gateway| of| translates| each| stream| and| then| request|.| model| returns| tokens| with| function|(x)| is".split("|")
-_CJK = "模型|网关|请求|的|流式|输出|翻译|，|工具调用|完成".split("|")
-_MARKS = ['"', '\n', '\n\n', '`"a"`', " 🙂", "🚀", "\\n", "\t"]
-_ARGUMENTS = " -la| grep| src| --color=never| main.py| |.| && cat| 2>&1| sort".split("|")
+_LATIN = " the| gateway| of| translates| each| stream| and| then| request|.| model| returns| tokens| with| func|(x)| is"
+_CJK = "模型|网关|请求|的|流式|输出|翻译|。|工具调用|完成"
+_MARKS = '"|\n|\n\n|`"a"`| 🙂|🚀|\\n|\t'
+_ARGUMENTS = " -la| grep| src| --color=never| main.py| |.| && cat| 2>&1| sort"
 _MARKER = re.compile(rb"bench\[(\w+) chunks=(\d+) pace=(\d+) key=(\w*)\]")
 
 
@@ -65,7 +65,7 @@ class Script:
 @lru_cache(maxsize=64)
 def script(chunks: int) -> Script:
     """The answer of exactly `chunks` events; at least 4 (role, one text, finish, usage)."""
-    dice = random.Random(7)  # noqa: S311
+    dice = random.Random(7)
     tools = chunks // 10 if chunks >= 20 else 0
     texts = [FIRST_TOKEN, *(_token(dice) for _ in range(chunks - 4 - tools))]
     pieces = _argument_pieces(dice, tools)
@@ -80,13 +80,13 @@ def script(chunks: int) -> Script:
 
 def _token(dice: random.Random) -> str:
     roll = dice.random()
-    return dice.choice(_CJK if roll < 0.10 else _MARKS if roll < 0.14 else _LATIN)
+    return dice.choice((_CJK if roll < 0.10 else _MARKS if roll < 0.14 else _LATIN).split("|"))
 
 
 def _argument_pieces(dice: random.Random, count: int) -> list[str]:
     if not count:
         return []
-    middle = [dice.choice(_ARGUMENTS) for _ in range(count - 2)]
+    middle = [dice.choice(_ARGUMENTS.split("|")) for _ in range(count - 2)]
     return ['{"cmd": "ls', *middle, '"}']
 
 

@@ -24,7 +24,7 @@ _SSE_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
 )
-_DICE = random.Random(11)  # noqa: S311
+_DICE = random.Random(11)
 
 
 def _frame(event: bytes) -> bytes:
@@ -49,7 +49,7 @@ class Stats:
     chunks: int = 0
     requests: int = 0
     running: int = 0
-    gone: dict[str, float] = field(default_factory=dict)
+    gone: dict[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Upstream:
 
     stats: Stats = field(default_factory=Stats)
     deaf: socket.socket | None = None
-    fillers: list[socket.socket] = field(default_factory=list)
+    fillers: list[socket.socket] = field(default_factory=list[socket.socket])
     server: asyncio.Server | None = None
 
     async def hear(self) -> None:

@@ -16,7 +16,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -310,7 +310,7 @@ def _json_or_none(body: bytes) -> Any:
 
 
 @contextlib.contextmanager
-def running_upstream(*answers: Scripted, models: Sequence[str] = ("scripted",)) -> Iterator[Upstream]:
+def running_upstream(*answers: Scripted, models: Sequence[str] = ("scripted",)) -> Generator[Upstream]:
     """The provider in a thread with a loop of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="upstream", daemon=True)

@@ -185,8 +185,7 @@ class CodexHome:
             )
             timed_out = _wait(process, timeout)
         seconds = time.monotonic() - began
-        texts = (file.read_text(encoding="utf-8", errors="replace") for file in (out, err))
-        return CodexRun(args, process.returncode, *texts, seconds, timed_out)
+        return CodexRun(args, process.returncode, _read(out), _read(err), seconds, timed_out)
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "TERM", "TMPDIR")}
@@ -201,6 +200,10 @@ class CodexHome:
                 "GIT_CONFIG_GLOBAL": os.devnull,
             }
         )
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace")
 
 
 def _exec_flags(*, json: bool) -> tuple[str, ...]:

@@ -46,11 +46,18 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture
-def nexus(upstream: Upstream, codex: CodexHome, tmp_path: Path) -> Iterator[CodexHome]:
-    """A Codex that speaks, through a gateway, to the scripted provider."""
-    with GatewayProcess(tmp_path, upstream.base_url) as gateway:
-        codex.write_config(gateway.base_url, MODEL, TOKEN)
-        yield codex
+def gateway(upstream: Upstream, tmp_path: Path) -> Iterator[GatewayProcess]:
+    """A gateway before the scripted provider."""
+    with GatewayProcess(tmp_path, upstream.base_url) as running:
+        yield running
+        print(running.log)  # pytest shows it when the test fails
+
+
+@pytest.fixture
+def nexus(codex: CodexHome, gateway: GatewayProcess) -> CodexHome:
+    """A Codex that speaks, through the gateway, to the scripted provider, and gives up early."""
+    codex.write_config(gateway.base_url, MODEL, TOKEN, stream_max_retries=1)
+    return codex
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +77,8 @@ def llama_gateway(llama: LlamaServer, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture
-def nexus_on_llama(llama_gateway: GatewayProcess, codex: CodexHome) -> CodexHome:
+def nexus_on_llama(llama_gateway: GatewayProcess, codex: CodexHome) -> Iterator[CodexHome]:
     """A Codex that speaks, through a gateway, to llama.cpp."""
-    codex.write_config(llama_gateway.base_url, MODEL, TOKEN)
-    return codex
+    codex.write_config(llama_gateway.base_url, MODEL, TOKEN, stream_max_retries=1)
+    yield codex
+    print(llama_gateway.log[-8000:])

@@ -1,8 +1,8 @@
 """The gateway as a user starts it: `python -m codex_nexus serve` in a process and a folder of its own.
 
-    with GatewayProcess(tmp_path, custom_upstream=upstream.base_url) as gateway:
-        ... a Responses client at gateway.base_url ...
-        print(gateway.log)
+with GatewayProcess(tmp_path, custom_upstream=upstream.base_url) as gateway:
+    ... a Responses client at gateway.base_url ...
+    print(gateway.log)
 """
 
 import json
@@ -12,11 +12,11 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tests.e2e.llama_server import is_well
 
 TOKEN = "local-access-token"  # what Codex shows to the gateway
 UPSTREAM_KEY = "sk-upstream-key"  # what the gateway shows to the provider
@@ -27,7 +27,7 @@ STOP_TIMEOUT = 10.0
 
 
 class GatewayProcess:
-    """The gateway, with a configuration that sends `MODEL` to a custom upstream; `extra` are more configuration keys."""
+    """The gateway, configured to send `MODEL` to a custom upstream; `extra` are more keys of its configuration."""
 
     def __init__(self, folder: Path, custom_upstream: str, **extra: Any) -> None:
         self.home = folder / "nexus"
@@ -111,7 +111,7 @@ class GatewayProcess:
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and self._process is not None and self._process.poll() is None:
-            if _is_healthy(f"http://127.0.0.1:{self.port}/healthz"):
+            if is_well(f"http://127.0.0.1:{self.port}/healthz"):
                 return
             time.sleep(0.05)
         raise RuntimeError(f"the gateway did not start:\n{self.log[-4000:]}")
@@ -129,12 +129,3 @@ def _free_port_pair() -> int:
                 continue
             return port
     raise RuntimeError("no two free ports side by side")
-
-
-def _is_healthy(url: str) -> bool:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=2) as response:
-            return response.status == 200
-    except (urllib.error.URLError, OSError):
-        return False

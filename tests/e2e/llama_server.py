@@ -59,7 +59,7 @@ class LlamaServer:
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and self._process is not None and self._process.poll() is None:
-            if _is_healthy(f"http://127.0.0.1:{self.port}/health"):
+            if is_well(f"http://127.0.0.1:{self.port}/health"):
                 return
             time.sleep(0.1)
         raise RuntimeError(f"llama.cpp's server did not start:\n{self.log_file.read_text(errors='replace')[-4000:]}")
@@ -82,7 +82,8 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _is_healthy(url: str) -> bool:
+def is_well(url: str) -> bool:
+    """Whether this address answers with 200."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=2) as response:

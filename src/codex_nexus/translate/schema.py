@@ -120,7 +120,9 @@ class _Rewriter:
                 out["anyOf"] = out.pop(keyword)
         if "anyOf" in out:
             kind = out.pop("type", None)
-            out["anyOf"] = [branch if "type" in branch or not kind else {**branch, "type": kind} for branch in out["anyOf"]]
+            out["anyOf"] = [
+                branch if "type" in branch or not kind else {**branch, "type": kind} for branch in out["anyOf"]
+            ]
         elif "type" not in out:
             out["type"] = _guessed(out)
         out.pop("additionalProperties", None)

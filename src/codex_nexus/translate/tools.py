@@ -223,9 +223,14 @@ _MARKER = re.compile(r"^(\*\*\* (?:Begin|End) Patch) \*\*\*[ \t]*$", re.MULTILIN
 _FENCE = re.compile(r"\A\s*```[\w-]*\n(?P<body>.*?)\n?```\s*\Z", re.DOTALL)
 
 
+def is_patch(tool: DeclaredTool) -> bool:
+    """Whether the tool's grammar is that of a patch envelope."""
+    return "*** Begin Patch" in tool.grammar
+
+
 def mended_input(tool: DeclaredTool, text: str) -> str:
     """The input of a custom call, freed of habits that its grammar does not allow: a fence, decorated markers."""
-    if "*** Begin Patch" not in tool.grammar and "*** Begin Patch" not in text[:200]:
+    if not is_patch(tool):
         return text
     fenced = _FENCE.match(text)
     return _MARKER.sub(r"\1", fenced.group("body") if fenced else text)
@@ -244,3 +249,11 @@ def unwrapped_input(arguments: str) -> str:
     if text is None and len(fields) == 1:
         text = next(iter(fields.values()))
     return text if isinstance(text, str) else arguments
+
+
+def is_object(arguments: str) -> bool:
+    """Whether a text is a whole JSON object."""
+    try:
+        return isinstance(codec.decode_any(arguments), dict)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return False

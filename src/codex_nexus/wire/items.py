@@ -141,5 +141,3 @@ def message_text(text: Text) -> Raw:
     """A user message item around a text: what a string `input` means."""
     part = b'{"type":"input_text","text":' + bytes(text) + b"}"
     return Raw(b'{"type":"message","role":"user","content":[' + part + b"]}")
-
-

@@ -1,0 +1,130 @@
+"""What a client does with what it is sent, as rows: Codex on one side, every plain Responses client on the other.
+
+Codex's column is observed from the real client (0.169.0, 2026-11): it retries 401 five times and 502 thirty times, hides
+the text of 500, loses the text of a 429 without Retry-After, drops refusal parts, and runs a call as soon as its item is
+done.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from codex_nexus.translate.faults import Fault, FaultKind
+
+
+class Answer(Struct, frozen=True):
+    """How one kind of fault is told: by HTTP status before the stream, by code inside it. Status 0: the upstream's."""
+
+    status: int
+    type: str
+    code: str | None
+    in_stream: str
+    """`response.error.code` of a `response.failed`."""
+
+
+class Client(Struct, frozen=True):
+    """One kind of client."""
+
+    name: Literal["codex", "plain"]
+    whole_calls: bool
+    """Send a call only when it is complete and valid, never its argument deltas as they arrive."""
+    summary_instead: bool
+    """Show reasoning as a summary alone when a summary is asked for (its `encrypted_content` holds the rest)."""
+    refusal_as_text: bool
+    filter_fails: bool
+    """A content filter ends in `failed`, because `incomplete` would be retried and repeat the text."""
+    error_event: bool
+    """Say `error` before `response.failed`."""
+    always_retry_after: bool
+    answers: dict[FaultKind, Answer]
+
+
+_FINAL = Answer(400, "invalid_request_error", "invalid_prompt", "invalid_prompt")
+_RETRY = Answer(503, "service_unavailable_error", "server_error", "server_error")
+
+CODEX = Client(
+    name="codex",
+    whole_calls=True,
+    summary_instead=True,
+    refusal_as_text=True,
+    filter_fails=True,
+    error_event=False,
+    always_retry_after=True,
+    answers={
+        "context_length_exceeded": Answer(
+            400, "invalid_request_error", "context_length_exceeded", "context_length_exceeded"
+        ),
+        "insufficient_quota": Answer(400, "insufficient_quota", "insufficient_quota", "insufficient_quota"),
+        "rate_limit": Answer(429, "rate_limit_error", "rate_limit_exceeded", "rate_limit_exceeded"),
+        "auth": _FINAL,
+        "content_filter": _FINAL,
+        "bad_request": _FINAL,
+        "server": _RETRY,
+        "truncated": _RETRY,
+        "empty": _RETRY,
+        "missing_tool_call": _RETRY,
+        "invalid_tool_call": _RETRY,
+        "timeout": _RETRY,
+        "unreachable": _RETRY,
+        "cancelled": _RETRY,
+    },
+)
+
+_BROKEN = Answer(502, "server_error", "server_error", "server_error")
+
+PLAIN = Client(
+    name="plain",
+    whole_calls=False,
+    summary_instead=False,
+    refusal_as_text=False,
+    filter_fails=False,
+    error_event=True,
+    always_retry_after=False,
+    answers={
+        "context_length_exceeded": Answer(
+            400, "invalid_request_error", "context_length_exceeded", "context_length_exceeded"
+        ),
+        "insufficient_quota": Answer(429, "insufficient_quota", "insufficient_quota", "insufficient_quota"),
+        "rate_limit": Answer(429, "rate_limit_error", "rate_limit_exceeded", "rate_limit_exceeded"),
+        "auth": Answer(0, "authentication_error", "invalid_api_key", "server_error"),
+        "content_filter": Answer(400, "invalid_request_error", "content_filter", "invalid_prompt"),
+        "bad_request": Answer(0, "invalid_request_error", None, "invalid_prompt"),
+        "server": Answer(0, "server_error", "server_error", "server_error"),
+        "truncated": _BROKEN,
+        "empty": _BROKEN,
+        "missing_tool_call": _BROKEN,
+        "invalid_tool_call": _BROKEN,
+        "timeout": Answer(504, "server_error", "timeout", "server_error"),
+        "unreachable": Answer(502, "server_error", "upstream_unreachable", "server_error"),
+        "cancelled": _BROKEN,
+    },
+)
+
+DEFAULT_WAIT_S = 5.0
+"""Retry-After when a provider names none: Codex gives up at once without one."""
+
+
+def status_for(client: Client, fault: Fault) -> int:
+    """The HTTP status that tells this fault before the stream."""
+    answer = client.answers[fault.kind]
+    if answer.status:
+        return answer.status
+    upstream = fault.status or 502
+    return upstream if 400 <= upstream < 600 else 502
+
+
+def wait_for(client: Client, fault: Fault) -> float | None:
+    """Seconds for `Retry-After`, or None."""
+    if fault.kind == "rate_limit" and fault.retry_after is None and client.always_retry_after:
+        return DEFAULT_WAIT_S
+    return fault.retry_after if fault.kind in ("rate_limit", "server") else None
+
+
+def told(client: Client, fault: Fault) -> str:
+    """The message inside the stream; Codex reads the time to wait out of these very words."""
+    wait = wait_for(client, fault)
+    if fault.kind != "rate_limit" or wait is None or "try again in" in fault.message.lower():
+        return fault.message
+    return f"{fault.message.rstrip('. ')}. Please try again in {wait:g}s."

@@ -1,0 +1,138 @@
+"""The input of a request as typed items: read, checked, paired. What they become upstream is transcript's business."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw, Struct
+
+from codex_nexus.errors import InvalidRequest
+from codex_nexus.translate import tools
+from codex_nexus.translate.tools import DeclaredTool
+from codex_nexus.wire import codec
+from codex_nexus.wire.items import ContentPart, InputItem, message_text
+from codex_nexus.wire.responses import invalid_field
+
+_items = msgspec.json.Decoder(list[InputItem])
+_parts = msgspec.json.Decoder(list[ContentPart])
+_tools = msgspec.json.Decoder(list[Raw])
+
+CALLS = {"function_call", "custom_tool_call", "tool_search_call", "local_shell_call", "shell_call", "apply_patch_call"}
+"""Item types that are calls with an output of their own."""
+OUTPUTS = {f"{call}_output" for call in CALLS} | {"tool_search_output"}
+_ROLES = {"user", "assistant", "system", "developer"}
+
+
+class History(Struct):
+    """All items of a conversation, oldest first.
+
+    Attributes:
+        outputs: index of a call -> its output item. A call without an entry was interrupted.
+        used: indices of outputs that belong to a call; the others are orphans.
+    """
+
+    items: list[InputItem]
+    outputs: dict[int, InputItem]
+    used: set[int]
+
+    def declared_tools(self) -> list[DeclaredTool]:
+        """Tools that arrived inside the conversation, in order."""
+        found: list[DeclaredTool] = []
+        for n, item in enumerate(self.items):
+            if item.type in ("additional_tools", "tool_search_output") and not codec.is_null(item.tools):
+                where = f"input[{n}].tools"
+                for tool in tools.declared(raw_list(item.tools, where), where):
+                    found.append(msgspec.structs.replace(tool, deferred=False) if tool.deferred else tool)
+        return found
+
+
+def raw_list(raw: Raw, where: str) -> list[Raw]:
+    """The elements of a JSON list, undecoded."""
+    try:
+        return _tools.decode(raw)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error, where) from None
+
+
+def read_history(stored: list[Raw], given: Raw) -> History:
+    """Stored items of earlier turns and the `input` of this one.
+
+    Raises:
+        InvalidRequest: an item is broken; `param` names it, counted within this request's input.
+    """
+    items = [item for raw in stored for item in _items.decode(raw)]
+    before = len(items)
+    if not codec.is_null(given):
+        items += _given(given)
+    for n in range(before, len(items)):
+        _check(items[n], f"input[{n - before}]")
+    return _paired(items)
+
+
+def _given(given: Raw) -> list[InputItem]:
+    if codec.is_text(given):
+        return _items.decode(b"[" + bytes(message_text(given)) + b"]")
+    try:
+        return _items.decode(given)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error, "input") from None
+
+
+def _check(item: InputItem, where: str) -> None:
+    if item.type is None:
+        item.type = "message" if item.role is not None else ""
+    if item.type == "message":
+        if item.role not in _ROLES:
+            raise InvalidRequest(f"'{where}.role' must be one of user, assistant, system, developer.", f"{where}.role")
+        if codec.is_null(item.content):
+            _missing(where, "content")
+    elif item.type in CALLS or item.type in OUTPUTS:
+        if not item.call_id:
+            _missing(where, "call_id")
+        if item.type in ("function_call", "custom_tool_call") and not item.name:
+            _missing(where, "name")
+    elif not item.type:
+        _missing(where, "type")
+
+
+def _missing(where: str, field: str) -> None:
+    raise InvalidRequest(
+        f"Missing required parameter: '{where}.{field}'.", f"{where}.{field}", "missing_required_parameter"
+    )
+
+
+def _paired(items: list[InputItem]) -> History:
+    """Each call with its output: the last output after it with its call_id, before another call takes that id."""
+    history = History(items, {}, set())
+    latest: dict[str, int] = {}
+    early: dict[str, list[int]] = {}
+    for n, item in enumerate(items):
+        call_id = item.call_id or ""
+        if item.type in CALLS:
+            latest[call_id] = n
+            for output in early.pop(call_id, []):
+                history.outputs[n] = items[output]
+                history.used.add(output)
+        elif item.type in OUTPUTS:
+            call = latest.get(call_id)
+            if call is None:
+                early.setdefault(call_id, []).append(n)
+            else:
+                history.outputs[call] = item
+                history.used.add(n)
+    return history
+
+
+def content_parts(raw: Raw, where: str) -> list[ContentPart]:
+    """The parts of a content that is a string, a list of parts, or null.
+
+    Raises:
+        InvalidRequest: neither of them.
+    """
+    if codec.is_null(raw):
+        return []
+    if codec.is_text(raw):
+        return [ContentPart(type="input_text", text=raw)]
+    try:
+        return _parts.decode(raw)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error, where) from None

@@ -1,0 +1,282 @@
+"""The events of one response: items strictly one after another, then exactly one ending.
+
+Theory of operation. `receive` takes deltas. Text and reasoning open their item at the first character and close it when
+the other kind begins. For a plain client the first call is open while its arguments stream; text that comes meanwhile
+and further calls wait until it is whole. Codex gets every call at the end, complete and checked, because it runs a call
+as soon as its item is done. `finish` closes what is open, writes what waited and says the one terminal event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Raw, Struct
+
+from codex_nexus.translate.clients import Client, told
+from codex_nexus.translate.deltas import CallPiece, Delta, Ending, GatheredCall, Refused, Text, Thought
+from codex_nexus.translate.faults import Fault
+from codex_nexus.translate.outputs import Builder, CallBuilder, MessageBuilder, ReasoningBuilder
+from codex_nexus.translate.sealed import SealedReasoning, seal
+from codex_nexus.translate.tools import DeclaredTool, ToolTable
+from codex_nexus.wire import codec
+from codex_nexus.wire import events as ev
+from codex_nexus.wire.events import Event
+from codex_nexus.wire.items import ItemStatus
+from codex_nexus.wire.responses import IncompleteDetails, Response, ResponseFault, ResponseUsage
+
+NewId = Callable[[str], str]
+"""Makes an id from a prefix (`resp`, `msg`, `rs`, `fc`, `ctc`, `tsc`, `call`); the only source of randomness."""
+
+_PREFIX = {"function": "fc", "custom": "ctc", "tool_search": "tsc"}
+
+
+class Wishes(Struct, frozen=True):
+    """What the request asked of the answer's form."""
+
+    summary: bool = False
+    encrypted: bool = False
+
+
+class ResponseStream:
+    """Deltas in, events out. `response` is the resource as it grows; after `finish` it is final."""
+
+    def __init__(self, response: Response, client: Client, wishes: Wishes, new_id: NewId) -> None:
+        self.response = response
+        self._client = client
+        self._wishes = wishes
+        self._new_id = new_id
+        self._open: Builder | None = None
+        self._open_call: GatheredCall | None = None
+        self._told = 0
+        self._waiting: list[Delta] = []
+        self._call_ids: set[str] = set()
+        self.table = ToolTable([])
+        self.family = ""
+        self.over = False
+
+    def start(self) -> list[Event]:
+        """The two events before everything else."""
+        return [ev.ResponseCreated(response=self._snapshot()), ev.ResponseInProgress(response=self._snapshot())]
+
+    def heartbeat(self) -> list[Event]:
+        """A sign of life: comments do not reset Codex's idle timer, a data event does."""
+        return [] if self.over else [ev.ResponseInProgress(response=self._snapshot())]
+
+    def receive(self, deltas: list[Delta]) -> list[Event]:
+        """The events of some deltas."""
+        events: list[Event] = []
+        for delta in deltas:
+            if isinstance(delta, CallPiece):
+                events += self._call_piece(delta.call)
+            elif self._open_call is not None:
+                self._waiting.append(delta)
+            elif isinstance(delta, Text):
+                events += self._text(delta.text)
+            elif isinstance(delta, Thought):
+                events += self._thought(delta.text)
+            else:
+                events += self._refusal(delta.text)
+        return events
+
+    # --- items
+
+    def _text(self, text: str) -> list[Event]:
+        if isinstance(self._open, MessageBuilder):
+            return self._open.append_text(text)
+        builder = MessageBuilder(self._new_id("msg"), len(self.response.output) + (self._open is not None))
+        return self._begin(builder) + builder.append_text(text)
+
+    def _refusal(self, text: str) -> list[Event]:
+        if self._client.refusal_as_text:
+            return self._text(text)
+        events: list[Event] = []
+        if not isinstance(self._open, MessageBuilder):
+            builder = MessageBuilder(self._new_id("msg"), len(self.response.output) + (self._open is not None))
+            events = self._begin(builder)
+            return events + builder.append_refusal(text)
+        return self._open.append_refusal(text)
+
+    def _thought(self, text: str) -> list[Event]:
+        if isinstance(self._open, ReasoningBuilder):
+            return self._open.append(text)
+        builder = self._reasoning()
+        return self._begin(builder) + builder.append(text)
+
+    def _reasoning(self) -> ReasoningBuilder:
+        hidden = self._client.summary_instead and self._wishes.summary
+        return ReasoningBuilder(
+            self._new_id("rs"),
+            len(self.response.output) + (self._open is not None),
+            content=not hidden,
+            summary=self._wishes.summary,
+        )
+
+    def _begin(self, builder: Builder) -> list[Event]:
+        events = self._close("completed")
+        self._open = builder
+        return events + builder.open()
+
+    def _close(self, status: ItemStatus) -> list[Event]:
+        builder, self._open = self._open, None
+        if builder is None:
+            return []
+        if isinstance(builder, ReasoningBuilder):
+            events, item = builder.close(status, self._sealed(builder.text))
+        else:
+            events, item = builder.close(status)
+        self.response.output.append(item)
+        return events
+
+    def _sealed(self, text: str, details: list[Raw] | None = None, signed: dict[str, Raw] | None = None) -> str | None:
+        if not self._wishes.encrypted and not details and not signed:
+            return None
+        return seal(SealedReasoning(self.family, text, details or [], signed or {}))
+
+    # --- calls
+
+    def _call_piece(self, call: GatheredCall) -> list[Event]:
+        if self._client.whole_calls or not call.name:
+            return []
+        events: list[Event] = []
+        if self._open_call is None:
+            events = self._begin(self._call_builder(call))
+            self._open_call = call
+        if call is not self._open_call or not isinstance(self._open, CallBuilder):
+            return events
+        new = call.arguments[self._told :]
+        self._told += len(new)
+        return events + self._open.append(new)
+
+    def _call_builder(self, call: GatheredCall) -> CallBuilder:
+        tool = self.table.called(call.name)
+        index = len(self.response.output) + (self._open is not None)
+        return CallBuilder(self._new_id(_PREFIX[tool.kind]), index, self._call_id(call), tool)
+
+    def _call_id(self, call: GatheredCall) -> str:
+        if not call.id or call.id in self._call_ids:
+            call.id = self._new_id("call")
+        self._call_ids.add(call.id)
+        return call.id
+
+    def _whole_call(self, call: GatheredCall) -> list[Event]:
+        builder = self._call_builder(call)
+        events = self._begin(builder)
+        events += builder.append(_strict(call.arguments, self.table.called(call.name)))
+        return events + self._close("completed")
+
+    # --- the end
+
+    def finish(
+        self,
+        outcome: Ending | Fault,
+        calls: list[GatheredCall],
+        usage: ResponseUsage | None,
+        details: list[dict[str, object]],
+        now: int,
+    ) -> list[Event]:
+        """Everything that is still to be said, and the terminal event; nothing when it was said already."""
+        if self.over:
+            return []
+        if outcome == "completed":
+            outcome = self._checked(calls)
+        events = self._finish_items(outcome, calls, details)
+        self.response.usage = usage
+        self.over = True
+        return events + self._terminal(outcome, now)
+
+    def _checked(self, calls: list[GatheredCall]) -> Ending | Fault:
+        for call in calls:
+            tool = self.table.called(call.name)
+            if tool.kind != "custom" and not _legal(call.arguments):
+                said = call.arguments[:80]
+                return Fault("invalid_tool_call", f"The model called '{tool.name}' with broken arguments: {said}")
+        return "completed"
+
+    def _finish_items(
+        self, outcome: Ending | Fault, calls: list[GatheredCall], details: list[dict[str, object]]
+    ) -> list[Event]:
+        if outcome != "completed":
+            events = self._close("incomplete")
+            self._open_call = None
+            return events + self._late("incomplete")
+        signed = {self._signed_id(call): call.signature for call in calls if call.signature is not None}
+        raws = [Raw(codec.encode(detail)) for detail in details]
+        events: list[Event] = []
+        if (raws or signed) and isinstance(self._open, ReasoningBuilder):
+            events += self._close_reasoning(raws, signed)
+        else:
+            events += self._close("completed")
+            if raws or signed:
+                self._open = self._reasoning()
+                events += self._open.open() + self._close_reasoning(raws, signed)
+        first, self._open_call = self._open_call, None
+        events += self._late("completed")
+        for call in calls:
+            if call is not first:
+                events += self._whole_call(call)
+        return events
+
+    def _signed_id(self, call: GatheredCall) -> str:
+        if not call.id:
+            call.id = self._new_id("call")
+        return call.id
+
+    def _close_reasoning(self, details: list[Raw], signed: dict[str, Raw]) -> list[Event]:
+        builder, self._open = self._open, None
+        if not isinstance(builder, ReasoningBuilder):
+            return []
+        events, item = builder.close("completed", self._sealed(builder.text, details, signed))
+        self.response.output.append(item)
+        return events
+
+    def _late(self, status: ItemStatus) -> list[Event]:
+        """Text and reasoning that came while a call was open."""
+        waiting, self._waiting = self._waiting, []
+        return self.receive(waiting) + self._close(status)
+
+    def _terminal(self, outcome: Ending | Fault, now: int) -> list[Event]:
+        response = self.response
+        if outcome == "completed":
+            response.status, response.completed_at = "completed", now
+            return [ev.ResponseCompleted(response=response)]
+        if outcome == "content_filter" and self._client.filter_fails:
+            outcome = Fault("content_filter", "The provider's content filter stopped the answer.")
+        if isinstance(outcome, Fault):
+            return self._failed(outcome)
+        response.status, response.incomplete_details = "incomplete", IncompleteDetails(outcome)
+        return [ev.ResponseIncomplete(response=response)]
+
+    def _failed(self, fault: Fault) -> list[Event]:
+        answer = self._client.answers[fault.kind]
+        message = told(self._client, fault)
+        self.response.status = "failed"
+        self.response.error = ResponseFault(answer.in_stream, message)
+        events: list[Event] = []
+        if self._client.error_event:
+            detail = ev.ErrorDetail(answer.type, answer.in_stream, message)
+            events.append(ev.ErrorEvent(code=answer.in_stream, message=message, param=None, error=detail))
+        return [*events, ev.ResponseFailed(response=self.response)]
+
+    def _snapshot(self) -> Response:
+        return msgspec.structs.replace(self.response, output=list(self.response.output))
+
+
+def _legal(arguments: str) -> bool:
+    if not arguments.strip():
+        return True
+    try:
+        return isinstance(codec.decode_lenient(arguments.encode("utf-8", "replace")), dict)
+    except ValueError:
+        return False
+
+
+def _strict(arguments: str, tool: DeclaredTool) -> str:
+    """Arguments as JSON that every reader takes: control characters inside strings are escaped."""
+    if tool.kind == "custom" or not arguments.strip():
+        return arguments
+    try:
+        codec.decode_any(arguments)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return codec.encode(codec.decode_lenient(arguments.encode("utf-8", "replace"))).decode()
+    return arguments.strip()
