@@ -1,4 +1,7 @@
-"""The translation core alone: upstream bytes in, event bytes out, no socket. By hand: `python bench/core.py [--profile]`."""
+"""The translation core alone: upstream bytes in, event bytes out, no socket.
+
+By hand: `python bench/core.py [SOURCE]`, or with `--profile` under cProfile.
+"""
 
 from __future__ import annotations
 
@@ -65,9 +68,11 @@ def answer(core: Core, pieces: Sequence[bytes], client: Any) -> list[bytes]:
 def open_turn(core: Core, body: bytes, client: Any) -> Any:
     """A turn with its request already written for upstream."""
     count = itertools.count()
-    turn = core.turn.open_turn(
-        core.responses.decode_create(body), [], client, lambda prefix: f"{prefix}_{next(count):032x}", _NOW
-    )
+
+    def new_id(prefix: str) -> str:
+        return f"{prefix}_{next(count):032x}"
+
+    turn = core.turn.open_turn(core.responses.decode_create(body), [], client, new_id, _NOW)
     turn.to_chat(core.dialect.DEFAULT, "deepseek-chat")
     return turn
 
@@ -107,7 +112,8 @@ def _profile(core: Core) -> None:
 
 
 def main() -> None:
-    core = load(Path(__file__).resolve().parent.parent / "src")
+    named = [Path(word) for word in sys.argv[1:] if not word.startswith("-")]
+    core = load(named[0] if named else Path(__file__).resolve().parent.parent / "src")
     if "--profile" in sys.argv:
         _profile(core)
         return
@@ -115,12 +121,14 @@ def main() -> None:
         for plain in (False, True):
             times = measure(core, 9, per_read, plain=plain)
             client = "plain" if plain else "codex"
-            print(
-                f"{per_read:3} chunks a read, {client}: {min(times):.2f} / {statistics.median(times):.2f} us per chunk"
-            )
+            print(f"{per_read:3} chunks a read, {client}: {_span(times)} us per chunk")
     for size in (1, 5):
-        times = measure_request(core, 9, size * 1000 * 1000)
-        print(f"request of {size} MB: {min(times) / 1000:.2f} / {statistics.median(times) / 1000:.2f} ms")
+        times = [spent / 1000 for spent in measure_request(core, 9, size * 1000 * 1000)]
+        print(f"request of {size} MB: {_span(times)} ms")
+
+
+def _span(times: Sequence[float]) -> str:
+    return f"{min(times):.2f} / {statistics.median(times):.2f}"
 
 
 if __name__ == "__main__":

@@ -49,7 +49,8 @@ class ProviderRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """One provider: where it is, what it serves and how it speaks."""
 
     id: str
-    name: str
+    name: str = ""
+    """What a person calls it; in the user's file needed only for a new provider."""
     base_url: str = ""
     """Without the path of an endpoint; empty for `custom`."""
     other_urls: dict[str, str] = {}
@@ -168,7 +169,7 @@ def merged(base: Catalogue, user: Catalogue) -> Catalogue:
     return Catalogue(providers, base.families + user.families)
 
 
-_DEFAULT_RECORD = ProviderRecord(id="", name="")
+_DEFAULT_RECORD = ProviderRecord(id="")
 
 
 def _overlaid(known: ProviderRecord, record: ProviderRecord) -> ProviderRecord:

@@ -103,7 +103,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     overflow_codes: tuple[str, ...] = ()
     safety_codes: tuple[str, ...] = ()
     """The provider's own error codes, as strings, by meaning."""
-    first_byte_timeout_s: float = 300.0
+    first_byte_timeout_s: float = 600.0
     idle_timeout_s: float = 300.0
 
 

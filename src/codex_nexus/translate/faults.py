@@ -180,7 +180,7 @@ _HEALS: tuple[tuple[re.Pattern[str], str], ...] = (
     (_any(r"must contain the word '?json"), "add_json_word"),
     (_any(r"system message must be at the beginning", r"invalid message role: ?system"), "system_head"),
     (_any(r"thought_signature"), "dummy_signature"),
-    (_any(r"moonshot flavored json schema", r"tools\.function\.parameters", r"^invalid api parameter.*1210"), "schema_mfjs"),
+    (_any(r"flavored json schema", r"tools\.function\.parameters", r"^invalid api parameter.*1210"), "schema_mfjs"),
     (_any(r"tool_use_failed"), "retry_once_then_text"),
 )  # fmt: skip
 _FIELD = (
@@ -276,7 +276,7 @@ def fault_of(
 ) -> Fault:
     """The same of a complaint that was read already; status 0 when it came inside a stream."""
     words = complaint.words
-    codes = {complaint.code} if complaint.code else set[str]()
+    codes = {word for word in (complaint.code, complaint.type) if word}
     lost = _LOST_TOOL_PARSE.search(words)
     heal = None if lost else heal_of(words)
     seen = _Seen(status or _status_in(complaint), words, codes, heal, dialect, nearly_full, not words)

@@ -156,7 +156,7 @@ def _thinking(asked: str | None, dialect: Dialect) -> Thinking:
     effort = dialect.effort_map.get(asked, asked)
     if effort == "drop":
         return Thinking()
-    if effort == "off" or (effort == "none" and "none" not in dialect.efforts):
+    if effort in ("off", "none"):
         return _off(dialect)
     if dialect.efforts and effort not in dialect.efforts:
         return Thinking(True, _nearest(effort, dialect.efforts))
@@ -167,7 +167,7 @@ def _thinking(asked: str | None, dialect: Dialect) -> Thinking:
 
 def _off(dialect: Dialect) -> Thinking:
     if dialect.thinking_off == "allowed":
-        return Thinking(False, "none" if "none" in dialect.efforts else None)
+        return Thinking(False, "none" if "none" in dialect.efforts or not dialect.efforts else None)
     ranked = [effort for effort in EFFORTS if effort in dialect.efforts]
     return Thinking(True, ranked[0]) if ranked else Thinking()
 

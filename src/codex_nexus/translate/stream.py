@@ -53,6 +53,7 @@ class ResponseStream:
         self._call_ids: set[str] = set()
         self.table = ToolTable([])
         self.family = ""
+        self.tell: Callable[[str], str] = str
         self.over = False
 
     def start(self) -> list[Event]:
@@ -249,7 +250,7 @@ class ResponseStream:
 
     def _failed(self, fault: Fault) -> list[Event]:
         answer = self._client.answers[fault.kind]
-        message = told(self._client, fault)
+        message = self.tell(told(self._client, fault))
         self.response.status = "failed"
         self.response.error = ResponseFault(answer.in_stream, message)
         events: list[Event] = []

@@ -37,7 +37,8 @@ class DeclaredTool(msgspec.Struct, frozen=True):
     name: str
     namespace: str | None = None
     description: str = ""
-    parameters: Raw = Raw()
+    parameters: bytes = b""
+    """JSON Schema as it was sent; empty: none."""
     strict: bool | None = None
     grammar: str = ""
     """The definition of a custom tool's format, or empty."""
@@ -80,22 +81,18 @@ def _declared(tool: bytes, namespace: str | None) -> tuple[DeclaredTool, ...]:
         case "tool_search" if said.execution != "server":
             return (
                 DeclaredTool(
-                    TOOL_SEARCH, TOOL_SEARCH, None, said.description or "Search for more tools.", _own(said.parameters)
+                    TOOL_SEARCH, TOOL_SEARCH, None, said.description or "Search for more tools.", bytes(said.parameters)
                 ),
             )
         case _:
             return ()
 
 
-def _own(raw: Raw) -> Raw:
-    return Raw(bytes(raw))
-
-
 def _callable(said: _Declaration, name: str, namespace: str | None) -> DeclaredTool:
     if said.type == "function":
         schema = said.input_schema if codec.is_null(said.parameters) else said.parameters
         return DeclaredTool(
-            "function", name, namespace, said.description or "", _own(schema), said.strict,
+            "function", name, namespace, said.description or "", bytes(schema), said.strict,
             deferred=bool(said.defer_loading),
         )  # fmt: skip
     grammar = ""
@@ -194,7 +191,7 @@ def _offer(tool: DeclaredTool, name: str, subset: Subset, keep_strict: bool) -> 
         text = {"type": "string", "description": _INPUT}
         parameters: Any = {"type": "object", "properties": {"input": text}, "required": ["input"]}
     else:
-        given = None if codec.is_null(tool.parameters) else codec.decode_any(tool.parameters)
+        given = codec.decode_any(tool.parameters) if tool.parameters else None
         parameters = normalised(given, subset)
     function = chat.FunctionTool(
         name,

@@ -14,6 +14,8 @@ After a terminal event (`turn.over`) every call gives nothing. `turn.response` i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Raw
 
 from codex_nexus.errors import InvalidRequest
@@ -62,8 +64,13 @@ class Turn:
         """Upstream has said how it ends; only usage can follow, and it is not worth a long wait."""
         return self._reader.finished
 
-    def to_chat(self, dialect: Dialect, model: str) -> bytes:
+    def to_chat(self, dialect: Dialect, model: str, tell: Callable[[str], str] | None = None) -> bytes:
         """The body for a provider, and a fresh reader for its answer.
+
+        Args:
+            dialect: how the provider speaks.
+            model: its model id.
+            tell: makes a fault's text fit for the client: names the provider, masks secrets.
 
         Raises:
             InvalidRequest: the request cannot be said in Chat Completions.
@@ -72,6 +79,7 @@ class Turn:
         self._decoder = SseDecoder()
         self._reader = ChatReader(dialect)
         self._stream.family = dialect.family
+        self._stream.tell = tell or str
         self._stream.table = ToolTable(self._declared, dialect.max_tool_name)
         return body
 

@@ -1,0 +1,146 @@
+"""The command line. Imports late: what a verb does not need is not loaded."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from codex_nexus import __version__
+from codex_nexus.errors import ConfigError, NexusError
+
+_ABOUT = "A local gateway that lets OpenAI Codex use any model behind a Chat Completions API."
+_FILES = (
+    "Files: config.json and providers.json in ~/.codex-nexus (CODEX_NEXUS_HOME moves the folder). "
+    "Exit codes: 0 good, 1 failed, 2 wrong use or configuration."
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs a verb and gives the exit code."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    _set_up_output(debug=arguments.dev)
+    try:
+        return _VERBS[arguments.verb or "serve"](arguments)
+    except KeyboardInterrupt:
+        return 130
+    except NexusError as error:
+        if arguments.dev:
+            raise
+        print(f"codex-nexus: {error.message}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigError) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("codex-nexus", description=_ABOUT, epilog=_FILES)
+    parser.add_argument("--version", action="version", version=f"codex-nexus {__version__}")
+    _serve_flags(parser)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    serve = verbs.add_parser("serve", help="start the services (what plain codex-nexus does)", epilog=_FILES)
+    _serve_flags(serve, again=True)
+    demo = verbs.add_parser("demo", help="see it work in a minute: no key, no network")
+    demo.add_argument("--no-codex", action="store_true", help="leave out the turn with the real Codex")
+    verbs.add_parser("check", help="check config.json and providers.json, show every problem")
+    verbs.add_parser("version", help="show the version")
+    return parser
+
+
+def _serve_flags(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
+    unset = argparse.SUPPRESS if again else None
+    parser.add_argument("--host", default=unset, help="address to listen on, over config.json")
+    parser.add_argument("--port", type=_port, default=unset, help="port to listen on, over config.json; 0: any")
+    parser.add_argument(
+        "--no-inject", action="store_true", default=argparse.SUPPRESS if again else False,
+        help="leave Codex's configuration alone",
+    )  # fmt: skip
+    parser.add_argument(
+        "--dev", action="store_true", default=argparse.SUPPRESS if again else False,
+        help="reload on source changes, log at debug level, show tracebacks",
+    )  # fmt: skip
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65534:
+        raise argparse.ArgumentTypeError(f"'{text}' is no port; write a number from 0 to 65534")
+    return int(text)
+
+
+def _set_up_output(*, debug: bool) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.INFO,
+        format="%(asctime)s %(levelname).1s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    if arguments.dev and not os.environ.get("CODEX_NEXUS_CHILD"):
+        return _reloading()
+    from codex_nexus.config.file import home_folder
+    from codex_nexus.service.supervisor import Overrides, Supervisor
+
+    supervisor = Supervisor(home_folder(), Overrides(arguments.host, arguments.port), print)
+    asyncio.run(supervisor.run())
+    return 0
+
+
+def _reloading() -> int:
+    """Runs the services in a child and starts it anew when a source file changes."""
+    source = Path(__file__).parent
+    environ = {**os.environ, "CODEX_NEXUS_CHILD": "1"}
+    while True:
+        seen = _stamps(source)
+        child = subprocess.Popen([sys.executable, "-m", "codex_nexus", *sys.argv[1:]], env=environ)  # noqa: S603
+        try:
+            while child.poll() is None and _stamps(source) == seen:
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            return child.wait()
+        if child.poll() is not None:
+            return child.returncode
+        print("[nexus] Source changed, starting anew.")
+        child.terminate()
+        child.wait()
+
+
+def _stamps(source: Path) -> dict[Path, float]:
+    return {path: path.stat().st_mtime for path in source.rglob("*") if path.suffix in (".py", ".json", ".md")}
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from codex_nexus.demo import run
+
+    logging.getLogger("codex_nexus").setLevel(logging.DEBUG if arguments.dev else logging.WARNING)
+    return asyncio.run(run(with_codex=not arguments.no_codex))
+
+
+def _check(_: argparse.Namespace) -> int:
+    from codex_nexus.config.file import home_folder
+    from codex_nexus.service.supervisor import Overrides, Supervisor
+
+    home = home_folder()
+    snapshot = Supervisor(home, Overrides(), print).read()
+    there = home / "config.json"
+    print(
+        f"{there if there.exists() else 'No config.json, the defaults'}: good. Default provider: {snapshot.config.provider}."
+    )
+    return 0
+
+
+def _version(_: argparse.Namespace) -> int:
+    print(f"codex-nexus {__version__}")
+    return 0
+
+
+_VERBS = {"serve": _serve, "demo": _demo, "check": _check, "version": _version}

@@ -1,0 +1,268 @@
+"""All keys of `config.json`, their types, defaults and meaning, and the check of a file's values."""
+
+from __future__ import annotations
+
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from codex_nexus.config.secrets import Secret
+
+Keys = tuple[Secret, ...]
+"""One key or a pool of them; in the file a string or a list."""
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider and one of its models."""
+
+    provider: str
+    model: str = ""
+
+
+class ModelRoute(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one Codex model name goes."""
+
+    provider: str
+    model: str = ""
+    api_key: Secret = Secret()
+    fallbacks: tuple[Target, ...] = ()
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a provider is asked again before the first byte of its answer."""
+
+    attempts: Annotated[int, Meta(ge=1, le=10)] = 2
+    base_delay_s: Annotated[float, Meta(ge=0, le=60)] = 0.5
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds; null: what the provider's record says."""
+
+    connect_s: Annotated[float, Meta(gt=0, le=600)] = 10.0
+    first_byte_s: Annotated[float, Meta(gt=0, le=7200)] | None = None
+    idle_s: Annotated[float, Meta(gt=0, le=7200)] | None = None
+
+
+def _meant(text: str) -> Meta:
+    return Meta(description=text)
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """The user's will. Every key has a default; the descriptions feed the docs and the panel."""
+
+    provider: Annotated[str, _meant("Default provider id.")] = "deepseek"
+    api_key: Annotated[Secret, _meant("Key for a provider that has none of its own.")] = Secret()
+    custom_upstream: Annotated[str, _meant("Base URL of the provider `custom`, without /chat/completions.")] = ""
+    port: Annotated[int, Meta(ge=0, le=65534, description="Gateway port; the panel takes the next one. 0: any.")] = 5800
+    host: Annotated[str, _meant("Gateway address. Beyond loopback, callers must show the access token.")] = "127.0.0.1"
+    autostart_nexus: Annotated[bool, _meant("Start the gateway together with the panel.")] = True
+    codex_config_auto: Annotated[bool, _meant("Write our part of Codex's configuration at start.")] = True
+    codex_config_switch_default: Annotated[bool, _meant("Also make the gateway Codex's default provider.")] = False
+    codex_auth_json: Annotated[bool, _meant("Write Codex's auth.json when there is none.")] = False
+    model_overrides: Annotated[
+        dict[str, dict[str, str]], _meant("Per provider: Codex model name -> upstream model.")
+    ] = {}
+    model_routes: Annotated[dict[str, ModelRoute], _meant("Codex model name -> provider, model and fallbacks.")] = {}
+    provider_api_keys: Annotated[dict[str, Keys], _meant("Per provider: a key, or a list of keys as a pool.")] = {}
+    access_token: Annotated[Secret, _meant("What a caller beyond loopback must present; made at first need.")] = (
+        Secret()
+    )
+    allowed_origins: Annotated[tuple[str, ...], _meant("Web origins that may call the gateway.")] = ()
+    body_limit_mb: Annotated[int, Meta(ge=1, le=4096, description="Largest request body, unpacked, in MiB.")] = 64
+    retention_days: Annotated[int, Meta(ge=0, le=36500, description="Days a response is kept; 0: for ever.")] = 30
+    store: Annotated[str, _meant("URL of the session store; empty: SQLite in the home folder.")] = ""
+    outbound_proxy: Annotated[
+        str, _meant("Proxy for all providers (http://, socks5://); empty: the environment's.")
+    ] = ""
+    provider_proxies: Annotated[dict[str, str], _meant("Per provider: a proxy, or `direct`.")] = {}
+    retry: Annotated[Retry, _meant("Retries before the first byte.")] = Retry()
+    timeouts: Annotated[Timeouts, _meant("Time limits towards providers.")] = Timeouts()
+    language: Annotated[Literal["auto", "en", "zh"], _meant("Language of the panel.")] = "auto"
+
+
+def described() -> dict[str, str]:
+    """Key -> its meaning, in the order of the type."""
+    hints = get_type_hints(Config, include_extras=True)
+    return {name: _description(hints[name]) for name in Config.__struct_fields__}
+
+
+def _description(hint: Any) -> str:
+    texts = [meta.description for meta in get_args(hint)[1:] if isinstance(meta, Meta) and meta.description]
+    return texts[0] if texts else ""
+
+
+Problems = list[str]
+
+
+def read_config(raw: dict[str, Any]) -> tuple[Config, dict[str, Any], Problems]:
+    """A configuration, the keys that are not ours, and every problem with its path.
+
+    A key with a problem keeps its default in the result, so that the rest can be checked as well.
+    """
+    problems: Problems = []
+    hints = get_type_hints(Config, include_extras=True)
+    values: dict[str, Any] = {}
+    unknown = {key: value for key, value in raw.items() if key not in hints}
+    for key, hint in hints.items():
+        if key in raw and raw[key] is not None:
+            before = len(problems)
+            value = _checked(raw[key], hint, key, problems)
+            if len(problems) == before:
+                values[key] = value
+    config = Config(**values)
+    return config, unknown, problems + _disagreements(config)
+
+
+def _checked(value: Any, hint: Any, path: str, problems: Problems) -> Any:
+    """The value as this type; each wrong leaf adds a sentence."""
+    bare, metas = (get_args(hint)[0], hint) if get_origin(hint) is Annotated else (hint, hint)
+    if bare == Keys and isinstance(value, str):
+        value = [value]
+    if get_origin(bare) is dict and isinstance(value, dict):
+        inner = get_args(bare)[1]
+        known = cast("dict[str, Any]", value)
+        return {key: _checked(child, inner, f"{path}.{key}", problems) for key, child in known.items()}
+    if get_origin(bare) is tuple and isinstance(value, list):
+        inner = get_args(bare)[0]
+        items = cast("list[Any]", value)
+        return tuple(_checked(child, inner, f"{path}[{n}]", problems) for n, child in enumerate(items))
+    if isinstance(bare, type) and issubclass(bare, msgspec.Struct) and isinstance(value, dict):
+        return _checked_struct(cast("dict[str, Any]", value), bare, path, problems)
+    return _converted(value, metas, path, problems)
+
+
+def _checked_struct(value: dict[str, Any], kind: type[msgspec.Struct], path: str, problems: Problems) -> Any:
+    hints = get_type_hints(kind, include_extras=True)
+    problems += [
+        f"{path}.{key}: there is no such key; known are {', '.join(hints)}." for key in value if key not in hints
+    ]
+    before = len(problems)
+    fields = {key: _checked(value[key], hint, f"{path}.{key}", problems) for key, hint in hints.items() if key in value}
+    if len(problems) > before:
+        return None
+    try:
+        return kind(**fields)
+    except TypeError:
+        required = kind.__struct_fields__[: len(kind.__struct_fields__) - len(kind.__struct_defaults__)]
+        missing = [name for name in required if name not in fields] or ["provider"]
+        problems.append(f"{path}.{missing[0]}: this key is required.")
+        return None
+
+
+def _converted(value: Any, hint: Any, path: str, problems: Problems) -> Any:
+    try:
+        return msgspec.convert(value, hint, dec_hook=_secret)
+    except msgspec.ValidationError as error:
+        problems.append(f"{path}: {_sentence(str(error), value)}")
+        return None
+
+
+def _secret(kind: type, value: Any) -> Any:
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    raise msgspec.ValidationError(f"Expected `str`, got `{type(value).__name__}`")
+
+
+_WORDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "a list",
+}
+
+
+def _sentence(complaint: str, value: Any) -> str:
+    text = complaint.partition(" - at ")[0]
+    for word, plain in _WORDS.items():
+        text = text.replace(f"`{word}`", plain)
+    shown = f" (it is {value!r})" if isinstance(value, (int, float)) and not isinstance(value, bool) else ""
+    return f"{text[0].lower()}{text[1:]}{shown}."
+
+
+def _disagreements(config: Config) -> Problems:
+    """What is wrong between values that are each of the right type."""
+    problems: Problems = []
+    urls: list[tuple[str, str, tuple[str, ...]]] = [
+        ("custom_upstream", config.custom_upstream, ("http", "https")),
+        ("outbound_proxy", config.outbound_proxy, _PROXIES),
+        ("store", config.store, ("sqlite", "postgresql", "postgres")),
+    ]
+    urls += [
+        (f"provider_proxies.{name}", url, _PROXIES) for name, url in config.provider_proxies.items() if url != "direct"
+    ]
+    for path, url, schemes in urls:
+        if url and not _is_url(url, schemes):
+            problems.append(f"{path}: '{url}' is not a URL with {' or '.join(f'{name}://' for name in schemes)}.")
+    for n, origin in enumerate(config.allowed_origins):
+        if origin != "*" and not _is_origin(origin):
+            problems.append(f"allowed_origins[{n}]: '{origin}' is not an origin such as https://example.org.")
+    if not config.host.strip() or any(sign in config.host for sign in "/ ?#"):
+        problems.append(f"host: '{config.host}' is not an address; write a name or an IP address alone.")
+    if config.provider == "custom" and not config.custom_upstream:
+        problems.append("custom_upstream: the provider is 'custom', so its base URL must stand here.")
+    return problems
+
+
+_PROXIES = ("http", "https", "socks4", "socks5", "socks5h")
+
+
+def _is_url(url: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and (bool(parts.hostname) or parts.scheme == "sqlite") and (parts.port or 1) > 0
+    except ValueError:
+        return False
+
+
+def _is_origin(origin: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+        return bool(parts.scheme and parts.netloc) and not (parts.path or parts.query or parts.fragment)
+    except ValueError:
+        return False
+
+
+def unknown_providers(config: Config, known: Callable[[str], bool]) -> Problems:
+    """Problems with provider ids that the catalogue does not have."""
+    named = [("provider", config.provider)]
+    named += [(f"provider_api_keys.{name}", name) for name in config.provider_api_keys]
+    named += [(f"model_overrides.{name}", name) for name in config.model_overrides]
+    named += [(f"provider_proxies.{name}", name) for name in config.provider_proxies]
+    for name, route in config.model_routes.items():
+        named.append((f"model_routes.{name}.provider", route.provider))
+        named += [
+            (f"model_routes.{name}.fallbacks[{n}].provider", target.provider)
+            for n, target in enumerate(route.fallbacks)
+        ]
+    return [f"{path}: there is no provider '{name}'; see providers.json." for path, name in named if not known(name)]
+
+
+def written(config: Config, unknown: dict[str, Any]) -> dict[str, Any]:
+    """The configuration as it goes into the file: what differs from the defaults, and the foreign keys as they were."""
+    values: dict[str, Any] = {}
+    for name in Config.__struct_fields__:
+        value = getattr(config, name)
+        if value != getattr(_DEFAULTS, name):
+            values[name] = _plain(value)
+    return values | unknown
+
+
+_DEFAULTS = Config()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple) and value and isinstance(value[0], Secret) and len(cast("Keys", value)) == 1:
+        value = value[0]
+    return msgspec.to_builtins(value, enc_hook=_written_secret)
+
+
+def _written_secret(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.written
+    raise NotImplementedError(type(value))

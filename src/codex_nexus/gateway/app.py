@@ -1,0 +1,115 @@
+"""The API port: its paths, the guard in front of them and the one error envelope behind them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from codex_nexus import __version__
+from codex_nexus.errors import NexusError, NotFound, RequestError
+from codex_nexus.gateway import chat, models, responses
+from codex_nexus.gateway.guard import admit, cors_headers, preflight_headers
+from codex_nexus.gateway.replies import client_of, envelope, error_reply, fault_reply
+from codex_nexus.gateway.replies import UpstreamError
+from codex_nexus.gateway.state import CALLER, CORS, GATEWAY, Gateway
+
+log = logging.getLogger("codex_nexus.gateway")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def make_app(gateway: Gateway) -> web.Application:
+    """The application of the API port."""
+    app = web.Application(middlewares=[_door], client_max_size=0)
+    app[GATEWAY] = gateway
+    for prefix in ("/v1", ""):
+        app.router.add_post(f"{prefix}/responses", responses.create)
+        app.router.add_route("GET", f"{prefix}/responses", _upgrade)
+        app.router.add_route("HEAD", f"{prefix}/responses", _alive)
+        app.router.add_get(f"{prefix}/responses/{{id}}", responses.retrieve, allow_head=False)
+        app.router.add_post(f"{prefix}/chat/completions", chat.create)
+        app.router.add_get(f"{prefix}/models", models.index)
+        app.router.add_get(f"{prefix}/models/{{id:.+}}", models.one)
+    app.router.add_get("/healthz", _health)
+    app.router.add_route("*", "/{path:.*}", _nowhere)
+    app.on_cleanup.append(_close)
+    return app
+
+
+async def _close(app: web.Application) -> None:
+    await app[GATEWAY].close()
+
+
+@web.middleware
+async def _door(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The guard, then the handler; whatever is raised becomes the envelope."""
+    snapshot = request.app[GATEWAY].snapshot
+    request[CORS] = cors_headers(request.headers, snapshot)
+    try:
+        if request.method == "OPTIONS":
+            return _preflight(request)
+        if handler is not _health:
+            request[CALLER] = admit(request.headers, request.remote, snapshot)
+        return await handler(request)
+    except NexusError as error:
+        reply = error_reply(error, client_of(request.headers))
+    except UpstreamError as error:
+        reply = fault_reply(error.fault, client_of(request.headers))
+    except web.HTTPException as error:
+        reply = _of_framework(error)
+    except (ConnectionError, TimeoutError):
+        raise
+    except Exception:
+        log.exception("a fault inside the gateway at %s %s", request.method, request.path)
+        body = envelope("The gateway failed inside; its log says where.", "server_error", "internal_error")
+        reply = web.Response(status=500, body=body, content_type="application/json")
+    reply.headers.update(request[CORS])
+    return reply
+
+
+def _of_framework(error: web.HTTPException) -> web.Response:
+    body = envelope(error.reason or "The request was refused.", "invalid_request_error")
+    reply = web.Response(status=error.status, body=body, content_type="application/json")
+    if "Allow" in error.headers:
+        reply.headers["Allow"] = error.headers["Allow"]
+    return reply
+
+
+def _preflight(request: web.Request) -> web.Response:
+    if not request[CORS]:
+        body = envelope("This origin is not allowed.", "permission_error", "origin_not_allowed")
+        return web.Response(status=403, body=body, content_type="application/json")
+    return web.Response(status=204, headers=request[CORS] | preflight_headers(request.headers))
+
+
+async def _health(_: web.Request) -> web.Response:
+    return web.json_response({"status": "ok", "name": "codex-nexus", "version": __version__})
+
+
+async def _alive(_: web.Request) -> web.Response:
+    """`HEAD /responses`: Codex's doctor asks whether the route exists."""
+    return web.Response()
+
+
+async def _upgrade(request: web.Request) -> web.StreamResponse:
+    """No WebSocket yet: 426 alone makes Codex go on over HTTP at once."""
+    if request.headers.get("Upgrade", "").lower() == "websocket":
+        raise RequestError(
+            "This gateway does not speak WebSocket here; use POST.", status=426, headers={"Upgrade": "HTTP/1.1"}
+        )
+    raise RequestError("Use POST to create a response.", status=405, headers={"Allow": "POST, HEAD"})
+
+
+_KNOWN = {"responses": "POST", "chat/completions": "POST", "models": "GET", "healthz": "GET"}
+
+
+async def _nowhere(request: web.Request) -> web.StreamResponse:
+    path = request.path.strip("/").removeprefix("v1/")
+    allowed = _KNOWN.get(path)
+    if allowed is not None:
+        raise RequestError(
+            f"{request.method} is not allowed at {request.path}; use {allowed}.", status=405, headers={"Allow": allowed}
+        )
+    raise NotFound(f"There is nothing at {request.path}.", code="not_found")

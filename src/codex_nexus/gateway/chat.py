@@ -1,0 +1,79 @@
+"""`POST /chat/completions`: passed through with routing, model mapping and keys; bytes otherwise untouched."""
+
+from __future__ import annotations
+
+import logging
+
+import aiohttp
+import msgspec
+from aiohttp import web
+from msgspec import Raw
+
+from codex_nexus.errors import InvalidRequest
+from codex_nexus.gateway.body import read_body
+from codex_nexus.gateway.replies import UpstreamError, fault_reply
+from codex_nexus.gateway.state import CALLER, CORS, GATEWAY
+from codex_nexus.routing import Destination
+from codex_nexus.translate.clients import PLAIN
+from codex_nexus.wire import codec
+from codex_nexus.wire.responses import invalid_field
+
+log = logging.getLogger("codex_nexus.turn")
+
+
+class _Asked(msgspec.Struct):
+    model: str = ""
+
+
+async def create(request: web.Request) -> web.StreamResponse:
+    """The request with only its `model` changed, the answer as it comes."""
+    gateway = request.app[GATEWAY]
+    snapshot = gateway.snapshot
+    body = await read_body(request, snapshot.config.body_limit_mb << 20)
+    fields, model = _fields(body)
+    route = await gateway.route(snapshot, model, request[CALLER])
+
+    def mapped(destination: Destination) -> bytes:
+        if destination.model == model:
+            return body
+        return codec.encode({**fields, "model": destination.model})
+
+    try:
+        opened = await gateway.upstream.open(route, mapped, snapshot)
+    except UpstreamError as error:
+        log.info("%s -> %s refused: %s", model, route.destinations[0].name, error.fault.message)
+        return fault_reply(error.fault, PLAIN)
+    upstream = opened.response
+    try:
+        response = web.StreamResponse(status=upstream.status, headers=request[CORS])
+        response.headers["Content-Type"] = upstream.headers.get("Content-Type", "application/json")
+        response.headers["x-nexus-upstream"] = opened.destination.name.encode("ascii", "replace").decode()
+        await response.prepare(request)
+        if opened.read:
+            await response.write(opened.read)
+        while piece := await upstream.content.readany():
+            await response.write(piece)
+        await response.write_eof()
+    except aiohttp.ClientPayloadError:
+        # The client must see the cut as a cut, not as a good end.
+        if request.transport is not None:
+            request.transport.abort()
+        raise
+    finally:
+        upstream.close()
+    log.info("%s -> %s passed through", model, opened.destination.name)
+    return response
+
+
+def _fields(body: bytes) -> tuple[dict[str, Raw], str]:
+    try:
+        body.decode()
+        fields = msgspec.json.decode(body, type=dict[str, Raw])
+        asked = msgspec.json.decode(body, type=_Asked)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from None
+    if not asked.model:
+        raise InvalidRequest("Missing required parameter: 'model'.", "model", "missing_required_parameter")
+    return fields, asked.model

@@ -1,0 +1,235 @@
+"""`POST /responses` and `GET /responses/{id}`: one path from a request to its one ending."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+
+import aiohttp
+import msgspec
+from aiohttp import web
+from msgspec import Raw
+
+from codex_nexus.errors import InvalidRequest, NotFound, ResponseNotFound, StoreError
+from codex_nexus.gateway.body import read_body
+from codex_nexus.gateway.live import LiveTurn
+from codex_nexus.gateway.replies import UpstreamError, client_of, fault_reply
+from codex_nexus.gateway.state import CALLER, CORS, GATEWAY, Gateway
+from codex_nexus.gateway.upstream import Opened, pieces, teller
+from codex_nexus.routing import Caller, Destination, Route
+from codex_nexus.sessions.store import StoredTurn
+from codex_nexus.snapshot import Snapshot
+from codex_nexus.translate.faults import Fault
+from codex_nexus.translate.turn import Turn, input_items, open_turn
+from codex_nexus.wire import codec
+from codex_nexus.wire.events import Event
+from codex_nexus.wire.responses import CreateResponse, Response, decode_create
+
+log = logging.getLogger("codex_nexus.turn")
+
+_BROKEN = Fault("server", "The gateway failed inside; its log says where.")
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id; the only source of randomness that the core is given."""
+    return f"{prefix}_{secrets.token_hex(16)}"
+
+
+async def create(request: web.Request) -> web.StreamResponse:
+    """`POST /responses`, streamed or not."""
+    gateway, caller = request.app[GATEWAY], request[CALLER]
+    snapshot = gateway.snapshot
+    asked = decode_create(await read_body(request, snapshot.config.body_limit_mb << 20))
+    route = await gateway.route(snapshot, asked.model or "", caller)
+    stored = await _history(gateway, asked, caller)
+    client = client_of(request.headers)
+    turn = open_turn(asked, stored, client, new_id, int(time.time()))
+    work = _Work(gateway, snapshot, asked, caller, route, turn)
+    headers = {"x-nexus-upstream": _ascii(route.destinations[0].name), "x-models-etag": snapshot.etag} | request[CORS]
+    live = LiveTurn(request, turn, headers, streamed=asked.stream is True)
+    gateway.watch.add(live)
+    try:
+        return await (work.stream(live) if asked.stream else work.reply(live))
+    except UpstreamError as error:
+        work.log(f"refused: {error.fault.message}")
+        return fault_reply(error.fault, client)
+    finally:
+        gateway.watch.remove(live)
+        await live.close()
+
+
+class _Work:
+    """One request on its way: what the steps of `create` share."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        snapshot: Snapshot,
+        asked: CreateResponse,
+        caller: Caller,
+        route: Route,
+        turn: Turn,
+    ) -> None:
+        self._gateway = gateway
+        self._snapshot = snapshot
+        self._asked = asked
+        self._caller = caller
+        self._route = route
+        self._turn = turn
+        self._began = time.monotonic()
+        self._served: Destination | None = None
+
+    async def stream(self, live: LiveTurn) -> web.StreamResponse:
+        """Events to the client as they come, then the one ending."""
+        opened: Opened | None = None
+        try:
+            opened = await self._open(live)
+        except UpstreamError as error:
+            if not live.begun:
+                raise
+            await self._end(live, self._turn.fail(error.fault, _now()))
+            return live.response
+        try:
+            await live.begin()
+            await self._pump(live, opened)
+        except (ConnectionError, aiohttp.ClientConnectionResetError):
+            self.log("the client went away")
+        except asyncio.CancelledError:
+            self.log("the client went away")
+            raise
+        finally:
+            _let_go(opened)
+        return live.response
+
+    async def reply(self, live: LiveTurn) -> web.Response:
+        """The terminal event's response as one JSON reply."""
+        opened = await self._open(live)
+        try:
+            await self._pump(live, opened)
+        finally:
+            _let_go(opened)
+        return web.Response(
+            body=codec.encode(self._turn.response), content_type="application/json", headers=live.headers
+        )
+
+    async def _open(self, live: LiveTurn) -> Opened:
+        def body(destination: Destination) -> bytes:
+            return self._turn.to_chat(destination.dialect, destination.model, teller(destination, self._snapshot))
+
+        opened = await self._gateway.upstream.open(self._route, body, self._snapshot)
+        self._served = opened.destination
+        live.headers["x-nexus-upstream"] = _ascii(opened.destination.name)
+        idle = self._snapshot.config.timeouts.idle_s or opened.destination.dialect.idle_timeout_s
+        live.attach(opened, idle)
+        return opened
+
+    async def _pump(self, live: LiveTurn, opened: Opened) -> None:
+        """Upstream bytes in, events out, until the turn is over."""
+        turn = self._turn
+        try:
+            async for data in pieces(opened):
+                live.has_read()
+                events = turn.receive_data(data, _now())
+                if turn.over:
+                    return await self._end(live, events)
+                if live.streamed:
+                    await live.write(events)
+            events = turn.close(_now())
+        except (aiohttp.ClientError, OSError) as error:
+            if live.streamed and isinstance(error, ConnectionError) and live.response.task_done():
+                raise
+            events = self._interrupted(live)
+        except Exception:
+            log.exception("a fault inside the gateway")
+            events = turn.fail(_BROKEN, _now())
+        return await self._end(live, events)
+
+    def _interrupted(self, live: LiveTurn) -> list[Event]:
+        if live.stopped == "idle":
+            return self._turn.fail(Fault("timeout", f"sent nothing for {live.idle_s:g} s"), _now())
+        if live.stopped == "shutdown":
+            return self._turn.fail(Fault("cancelled", "The gateway was stopped before the answer was complete"), _now())
+        return self._turn.close(_now())
+
+    async def _end(self, live: LiveTurn, events: list[Event]) -> None:
+        """The last events; what must be kept is on disk before the terminal event leaves."""
+        if self._asked.store is not False:
+            ending = next((n for n, event in enumerate(events) if event.terminal), 0)
+            if live.streamed and ending:
+                await live.write(events[:ending])
+                events = events[ending:]
+            await self._keep()
+        if live.streamed:
+            await live.write(events)
+            await live.response.write_eof()
+        self.log()
+
+    async def _keep(self) -> None:
+        response = self._turn.response
+        try:
+            await self._gateway.keep(_stored(self._asked, response, self._caller))
+        except StoreError as error:
+            response.store = False
+            log.error("response %s is not stored: %s", response.id, error.message)
+
+    def log(self, outcome: str = "") -> None:
+        """One line a turn."""
+        response, served = self._turn.response, self._served or self._route.destinations[0]
+        usage = response.usage
+        tokens = f"{usage.input_tokens}+{usage.output_tokens} tokens" if usage else "no usage"
+        fault = f": {response.error.message}" if response.error else ""
+        took = time.monotonic() - self._began
+        log.info(
+            "%s -> %s %s%s, %s, %.1f s", self._route.asked, served.name, outcome or response.status, fault, tokens, took
+        )
+
+
+def _let_go(opened: Opened) -> None:
+    """Upstream is closed at once, unless its answer was read to the end."""
+    if opened.response.content.at_eof():
+        opened.response.release()
+    else:
+        opened.response.close()
+
+
+def _stored(asked: CreateResponse, response: Response, caller: Caller) -> StoredTurn:
+    return StoredTurn(
+        response.id,
+        asked.previous_response_id,
+        caller.identity,
+        response.created_at,
+        response.status,
+        bytes(input_items(asked)),
+        codec.encode(response.output),
+        codec.encode(msgspec.structs.replace(response, output=[])),
+    )
+
+
+async def _history(gateway: Gateway, asked: CreateResponse, caller: Caller) -> list[Raw]:
+    if asked.previous_response_id is None:
+        return []
+    stored = await gateway.history(asked.previous_response_id, caller.identity)
+    if stored is None:
+        raise ResponseNotFound(asked.previous_response_id)
+    return stored
+
+
+async def retrieve(request: web.Request) -> web.StreamResponse:
+    """`GET /responses/{id}`."""
+    response_id = request.match_info["id"]
+    if request.query.get("stream", "").lower() == "true":
+        raise InvalidRequest("Only responses made with 'background' can be streamed again.", "stream")
+    resource = await request.app[GATEWAY].resource(response_id, request[CALLER].identity)
+    if resource is None:
+        raise NotFound(f"Response with id '{response_id}' not found.", param="id")
+    return web.Response(body=resource, content_type="application/json", headers=request[CORS])
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "replace").decode().replace("\r", " ").replace("\n", " ")

@@ -1,0 +1,107 @@
+"""One listening address and what is behind it: started, drained, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from typing import Any
+
+from aiohttp import ClientSession, ClientTimeout, web
+
+from codex_nexus.errors import NexusError
+from codex_nexus.gateway.app import make_app
+from codex_nexus.gateway.state import Gateway
+
+DRAIN_S = 10.0
+_FAREWELL_S = 2.0
+
+
+class Listener:
+    """The API port."""
+
+    def __init__(self, gateway: Gateway, host: str, port: int) -> None:
+        self._gateway = gateway
+        self._host = host
+        self._port = port
+        # Without handler_cancellation a silent upstream is never closed when the client goes, and the user keeps paying.
+        self._runner = web.AppRunner(
+            make_app(gateway),
+            handler_cancellation=True,
+            auto_decompress=False,
+            access_log=None,
+            keepalive_timeout=75.0,
+            shutdown_timeout=_FAREWELL_S,
+        )
+        self._site: web.TCPSite | None = None
+
+    @property
+    def address(self) -> str:
+        """The URL to show to people."""
+        return f"http://{_shown(self._host)}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """The port that is really listened on (it differs when 0 was asked for)."""
+        addresses: list[Any] = self._runner.addresses
+        return int(addresses[0][1]) if addresses else self._port
+
+    async def start(self) -> None:
+        """Begins to listen.
+
+        Raises:
+            NexusError: the address is taken or cannot be used; the message says what to do.
+        """
+        await self._runner.setup()
+        self._site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
+        try:
+            await self._site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise NexusError(await self._why(error)) from None
+
+    async def _why(self, error: OSError) -> str:
+        where = f"{_shown(self._host)}:{self._port}"
+        if error.errno == errno.EADDRINUSE:
+            who = (
+                "Codex Nexus already runs there" if await _is_us(self._host, self._port) else "another program holds it"
+            )
+            return (
+                f"Port {self._port} is taken: {who}. Stop it, or choose another with --port or 'port' in config.json."
+            )
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            return f"'{self._host}' is no address of this machine; set --host or 'host' in config.json."
+        if error.errno == errno.EACCES:
+            return f"This user may not listen on {where}; choose a port above 1023."
+        return f"Cannot listen on {where}: {error.strerror or error}."
+
+    async def stop(self) -> None:
+        """Takes no more callers, lets running turns finish for a while, ends the others properly."""
+        if self._site is not None:
+            await self._site.stop()
+        watch = self._gateway.watch
+        if not await _emptied(watch, DRAIN_S):
+            watch.stop_all()
+            await _emptied(watch, _FAREWELL_S)
+        await self._runner.cleanup()
+
+
+async def _emptied(watch: Any, seconds: float) -> bool:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while len(watch) and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.05)
+    return not len(watch)
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+async def _is_us(host: str, port: int) -> bool:
+    local = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - compared, not bound
+    with contextlib.suppress(Exception):
+        async with ClientSession(timeout=ClientTimeout(total=1)) as session:
+            async with session.get(f"http://{_shown(local)}:{port}/healthz") as response:
+                return (await response.json()).get("name") == "codex-nexus"
+    return False
