@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import logging
 import os
 import subprocess
@@ -73,7 +74,7 @@ def _port(text: str) -> int:
 
 def _set_up_output(*, debug: bool) -> None:
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.INFO,
@@ -132,9 +133,8 @@ def _check(_: argparse.Namespace) -> int:
     home = home_folder()
     snapshot = Supervisor(home, Overrides(), print).read()
     there = home / "config.json"
-    print(
-        f"{there if there.exists() else 'No config.json, the defaults'}: good. Default provider: {snapshot.config.provider}."
-    )
+    said = there if there.exists() else "No config.json, the defaults"
+    print(f"{said}: good. Default provider: {snapshot.config.provider}.")
     return 0
 
 

@@ -54,7 +54,9 @@ def build(config: Config, known: Catalogue, environ: Mapping[str, str] | None = 
     def revealed(secret: Secret) -> str:
         return secret.reveal(environ)
 
-    own = {name: tuple(filter(None, map(revealed, keys))) for name, keys in config.provider_api_keys.items()}
+    own: dict[str, tuple[str, ...]] = {}
+    for name, keys in config.provider_api_keys.items():
+        own[name] = tuple(key for key in map(revealed, keys) if key)
     return Snapshot(
         config,
         known,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
@@ -249,17 +248,14 @@ def written(config: Config, unknown: dict[str, Any]) -> dict[str, Any]:
     for name in Config.__struct_fields__:
         value = getattr(config, name)
         if value != getattr(_DEFAULTS, name):
-            values[name] = _plain(value)
+            values[name] = msgspec.to_builtins(value, enc_hook=_written_secret)
+    pools: dict[str, list[str]] = values.get("provider_api_keys", {})
+    if pools:
+        values["provider_api_keys"] = {name: keys[0] if len(keys) == 1 else keys for name, keys in pools.items()}
     return values | unknown
 
 
 _DEFAULTS = Config()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple) and value and isinstance(value[0], Secret) and len(cast("Keys", value)) == 1:
-        value = value[0]
-    return msgspec.to_builtins(value, enc_hook=_written_secret)
 
 
 def _written_secret(value: Any) -> Any:

@@ -11,8 +11,7 @@ from codex_nexus import __version__
 from codex_nexus.errors import NexusError, NotFound, RequestError
 from codex_nexus.gateway import chat, models, responses
 from codex_nexus.gateway.guard import admit, cors_headers, preflight_headers
-from codex_nexus.gateway.replies import client_of, envelope, error_reply, fault_reply
-from codex_nexus.gateway.replies import UpstreamError
+from codex_nexus.gateway.replies import UpstreamError, client_of, envelope, error_reply, fault_reply
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY, Gateway
 
 log = logging.getLogger("codex_nexus.gateway")

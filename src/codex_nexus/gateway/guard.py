@@ -75,7 +75,7 @@ def _check_browser(headers: Mapping[str, str], snapshot: Snapshot, *, local: boo
         return
     if origin is not None and not origin_allowed(origin, snapshot):
         raise Forbidden(
-            f"Pages of {origin} may not use this gateway. Add the origin to 'allowed_origins' in config.json to allow it.",
+            f"Pages of {origin} may not use this gateway; 'allowed_origins' in config.json can allow it.",
             code="origin_not_allowed",
         )
     if origin is None and site in ("cross-site", "same-site"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 from msgspec import Struct
@@ -92,7 +92,7 @@ class Listings:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             fault = classify(503, str(error).encode())
             raise UpstreamError(type(fault)("unreachable", tell(f"cannot be reached at {url}"))) from None
-        if response.status >= 300:  # noqa: PLR2004 - anything but success
+        if response.status >= 300:
             fault = classify(response.status, body)
             raise UpstreamError(type(fault)(fault.kind, tell(fault.message or "refused"), response.status))
         return read_models(body)
@@ -104,13 +104,9 @@ def read_models(body: bytes) -> tuple[ListedModel, ...]:
         value = codec.decode_lenient(body)
     except ValueError:
         return ()
-    entries: Any = value
-    if isinstance(value, dict):
-        fields = cast("dict[str, Any]", value)
-        entries = fields.get("data") or fields.get("models") or []
-    if not isinstance(entries, list):
-        return ()
-    found = [_model(cast("dict[str, Any]", entry)) for entry in cast("list[Any]", entries) if isinstance(entry, dict)]
+    fields = codec.as_object(value)
+    entries = codec.as_list(value if fields is None else fields.get("data") or fields.get("models")) or []
+    found = [_model(entry) for entry in map(codec.as_object, entries) if entry is not None]
     return tuple(model for model in found if model.id)
 
 
@@ -120,13 +116,8 @@ _WINDOWS = ("context_length", "max_model_len", "max_context_length", "context_wi
 def _model(entry: dict[str, Any]) -> ListedModel:
     name = entry.get("id") or entry.get("name") or entry.get("key") or ""
     windows = [entry.get(field) for field in _WINDOWS]
-    top: Any = entry.get("top_provider")
-    if isinstance(top, dict):
-        windows.append(cast("dict[str, Any]", top).get("context_length"))
+    windows.append((codec.as_object(entry.get("top_provider")) or {}).get("context_length"))
     sizes = [size for size in windows if isinstance(size, int) and size > 0]
-    architecture: Any = entry.get("architecture")
-    modalities: Any = (
-        cast("dict[str, Any]", architecture).get("input_modalities") if isinstance(architecture, dict) else None
-    )
-    images = "image" in cast("list[Any]", modalities) if isinstance(modalities, list) else None
+    modalities = codec.as_list((codec.as_object(entry.get("architecture")) or {}).get("input_modalities"))
+    images = None if modalities is None else "image" in modalities
     return ListedModel(str(name), min(sizes) if sizes else None, images)

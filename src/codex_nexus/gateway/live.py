@@ -30,6 +30,10 @@ StopReason = Literal["idle", "settled", "shutdown"]
 _HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
+class ClientGone(Exception):
+    """The client closed the connection; nothing is left to say."""
+
+
 class LiveTurn:
     """One turn on its way to a client. `streamed` tells whether the client wants events or one reply."""
 
@@ -85,10 +89,17 @@ class LiveTurn:
         await self.write(self.turn.start())
 
     async def write(self, events: list[Event]) -> None:
-        """Sends events in one piece."""
+        """Sends events in one piece.
+
+        Raises:
+            ClientGone: nobody listens any more.
+        """
         if events:
             self._last_write = self._time()
-            await self.response.write(self._encoder.sse(events))
+            try:
+                await self.response.write(self._encoder.sse(events))
+            except ConnectionError as error:
+                raise ClientGone from error
 
     def look(self, now: float) -> None:
         """What the clock asks once in a while; never waits."""
@@ -112,7 +123,7 @@ class LiveTurn:
             self._opened.response.close()
 
     async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
-        with contextlib.suppress(ConnectionError, RuntimeError):
+        with contextlib.suppress(ClientGone, ConnectionError, RuntimeError):
             await work
 
     async def close(self) -> None:

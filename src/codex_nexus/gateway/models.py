@@ -48,8 +48,8 @@ async def offers(gateway: Gateway, snapshot: Snapshot, caller: Caller) -> list[c
         found.append(_offer(gateway, snapshot, name, target.provider, target.model))
     for provider in usable_providers(snapshot):
         prefix = "" if provider == snapshot.config.provider else f"{provider}/"
-        for model in _models(gateway, snapshot, provider):
-            found.append(_offer(gateway, snapshot, f"{prefix}{model}", provider, model))
+        ids = _models(gateway, snapshot, provider)
+        found += [_offer(gateway, snapshot, f"{prefix}{model}", provider, model) for model in ids]
     seen: set[str] = set()
     return [offer for offer in found if not (offer.slug in seen or seen.add(offer.slug))]
 

@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from codex_nexus.errors import InvalidRequest, NotFound, ResponseNotFound, StoreError
 from codex_nexus.gateway.body import read_body
-from codex_nexus.gateway.live import LiveTurn
+from codex_nexus.gateway.live import ClientGone, LiveTurn
 from codex_nexus.gateway.replies import UpstreamError, client_of, fault_reply
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY, Gateway
 from codex_nexus.gateway.upstream import Opened, pieces, teller
@@ -46,7 +46,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     stored = await _history(gateway, asked, caller)
     client = client_of(request.headers)
     turn = open_turn(asked, stored, client, new_id, int(time.time()))
-    work = _Work(gateway, snapshot, asked, caller, route, turn)
+    work = _Work(gateway=gateway, snapshot=snapshot, asked=asked, caller=caller, route=route, turn=turn)
     headers = {"x-nexus-upstream": _ascii(route.destinations[0].name), "x-models-etag": snapshot.etag} | request[CORS]
     live = LiveTurn(request, turn, headers, streamed=asked.stream is True)
     gateway.watch.add(live)
@@ -65,6 +65,7 @@ class _Work:
 
     def __init__(
         self,
+        *,
         gateway: Gateway,
         snapshot: Snapshot,
         asked: CreateResponse,
@@ -94,7 +95,7 @@ class _Work:
         try:
             await live.begin()
             await self._pump(live, opened)
-        except (ConnectionError, aiohttp.ClientConnectionResetError):
+        except ClientGone:
             self.log("the client went away")
         except asyncio.CancelledError:
             self.log("the client went away")
@@ -138,9 +139,10 @@ class _Work:
                     await live.write(events)
             events = turn.close(_now())
         except (aiohttp.ClientError, OSError) as error:
-            if live.streamed and isinstance(error, ConnectionError) and live.response.task_done():
-                raise
+            log.debug("upstream broke: %r", error)
             events = self._interrupted(live)
+        except ClientGone:
+            raise
         except Exception:
             log.exception("a fault inside the gateway")
             events = turn.fail(_BROKEN, _now())
@@ -172,7 +174,7 @@ class _Work:
             await self._gateway.keep(_stored(self._asked, response, self._caller))
         except StoreError as error:
             response.store = False
-            log.error("response %s is not stored: %s", response.id, error.message)
+            log.warning("response %s is not stored: %s", response.id, error.message)
 
     def log(self, outcome: str = "") -> None:
         """One line a turn."""

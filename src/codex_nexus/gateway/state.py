@@ -5,13 +5,13 @@ from __future__ import annotations
 from aiohttp import web
 from msgspec import Raw
 
+from codex_nexus.errors import StoreError
 from codex_nexus.gateway.listing import Listings
 from codex_nexus.gateway.live import Watch
 from codex_nexus.gateway.upstream import Upstream
 from codex_nexus.routing import Caller, Route, needs_listing, resolve
 from codex_nexus.sessions.store import SessionStore, StoredTurn
 from codex_nexus.snapshot import Snapshot
-from codex_nexus.errors import StoreError
 
 
 class Gateway:

@@ -90,7 +90,7 @@ class Upstream:
 
     def _rotated(self, destination: Destination) -> tuple[str, ...]:
         keys = destination.keys
-        if len(keys) < 2:  # noqa: PLR2004 - one key needs no turn
+        if len(keys) < 2:
             return keys
         first = self._turn_of_key.get(destination.provider.id, 0) % len(keys)
         self._turn_of_key[destination.provider.id] = first + 1

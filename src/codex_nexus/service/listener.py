@@ -25,7 +25,7 @@ class Listener:
         self._gateway = gateway
         self._host = host
         self._port = port
-        # Without handler_cancellation a silent upstream is never closed when the client goes, and the user keeps paying.
+        # Without handler_cancellation a silent upstream goes on when the client has gone, and the user keeps paying.
         self._runner = web.AppRunner(
             make_app(gateway),
             handler_cancellation=True,
@@ -89,7 +89,7 @@ class Listener:
 
 async def _emptied(watch: Any, seconds: float) -> bool:
     deadline = asyncio.get_running_loop().time() + seconds
-    while len(watch) and asyncio.get_running_loop().time() < deadline:
+    while len(watch) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - at the end of life only
         await asyncio.sleep(0.05)
     return not len(watch)
 
@@ -101,7 +101,7 @@ def _shown(host: str) -> str:
 async def _is_us(host: str, port: int) -> bool:
     local = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - compared, not bound
     with contextlib.suppress(Exception):
-        async with ClientSession(timeout=ClientTimeout(total=1)) as session:
-            async with session.get(f"http://{_shown(local)}:{port}/healthz") as response:
-                return (await response.json()).get("name") == "codex-nexus"
+        url = f"http://{_shown(local)}:{port}/healthz"
+        async with ClientSession(timeout=ClientTimeout(total=1)) as session, session.get(url) as response:
+            return (await response.json()).get("name") == "codex-nexus"
     return False

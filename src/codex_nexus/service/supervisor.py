@@ -144,7 +144,7 @@ def _on_signals(stop: Callable[[], None]) -> None:
         try:
             loop.add_signal_handler(number, stop)
         except NotImplementedError:  # Windows has no such handlers in the loop
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+            signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(stop) and None)
 
 
 async def _prune(store: SessionStore, days: int) -> None:

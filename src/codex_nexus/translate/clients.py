@@ -1,8 +1,8 @@
 """What a client does with what it is sent, as rows: Codex on one side, every plain Responses client on the other.
 
-Codex's column is observed from the real client (0.169.0, 2026-11): it retries 401 five times and 502 thirty times, hides
-the text of 500, loses the text of a 429 without Retry-After, drops refusal parts, and runs a call as soon as its item is
-done.
+Codex's column is observed from the real client (0.169.0, 2026-11): it retries 401 five times and 502 thirty times,
+hides the text of 500, loses the text of a 429 without Retry-After, drops refusal parts, and runs a call as soon as its
+item is done.
 """
 
 from __future__ import annotations

@@ -8,16 +8,16 @@ then to the open call. How the answer ended is known only at its end: `outcome` 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from msgspec import Raw, Struct
 
 from codex_nexus.translate.dialect import Dialect
 from codex_nexus.translate.faults import Fault, complaint_of, fault_of
-from codex_nexus.translate.tools import is_object
 from codex_nexus.translate.thinking import Halves, Incremental, ThinkSplitter
+from codex_nexus.translate.tools import is_object
 from codex_nexus.wire import codec
-from codex_nexus.wire.chat import ChatChunk, ChatDelta, Choice, ToolCallDelta, decode_chunk
+from codex_nexus.wire.chat import ChatChunk, ChatDelta, Choice, ToolCallDelta, chunk_of, decode_chunk
 from codex_nexus.wire.responses import InputTokensDetails, OutputTokensDetails, ResponseUsage
 
 
@@ -102,13 +102,15 @@ class ChatReader:
         """The deltas of one payload; never raises."""
         if self.ended:
             return []
-        if data == b"[DONE]" or data.strip() == b"[DONE]":
+        said = data.strip()
+        if said == b"[DONE]":
             self.ended = True
+        if self.ended or not said:
             return []
         try:
             chunk = decode_chunk(data)
         except ValueError:
-            self._garbled = self._garbled or data.lstrip()[:1] in b"{["
+            self._garbled = self._garbled or said[:1] in b"{["
             if event == b"error":
                 self._fail(Fault("server", data.decode("utf-8", "replace")[:500]))
             return []
@@ -140,8 +142,8 @@ class ChatReader:
 
     def _without_choices(self, chunk: ChatChunk) -> Iterator[Delta]:
         wrapped = chunk.data
-        if isinstance(wrapped, dict) and "choices" in wrapped:
-            yield from self._chunk(decode_chunk(codec.encode(wrapped)), b"")
+        if "choices" in (codec.as_object(wrapped) or {}):
+            yield from self._chunk(chunk_of(wrapped), b"")
         elif _refuses(chunk):
             self._fail_from(chunk)
 
@@ -172,10 +174,11 @@ class ChatReader:
         if content:
             if isinstance(content, str):
                 yield from self._content(content)
-            elif isinstance(content, list):
-                yield from self._parts(cast("list[Any]", content))
+            else:
+                yield from self._parts(codec.as_list(content) or [])
         if isinstance(delta.refusal, str) and delta.refusal:
-            yield Refused(delta.refusal)
+            self._any_text = True
+            yield Refused(self._halves.whole("refusal", delta.refusal))
         for piece in delta.tool_calls or ():
             yield from self._call_piece(piece)
         if delta.function_call is not None:
@@ -215,8 +218,8 @@ class ChatReader:
     def _reasoning(self, delta: ChatDelta) -> str:
         """The reasoning of one delta: the first field that has any, never two of them."""
         text = ""
-        if isinstance(delta.reasoning_details, list):
-            text = self._keep_details(cast("list[Any]", delta.reasoning_details))
+        if delta.reasoning_details is not None:
+            text = self._keep_details(codec.as_list(delta.reasoning_details) or [])
         for field in (delta.reasoning_content, delta.reasoning):
             if not text and isinstance(field, str):
                 text = field
@@ -228,9 +231,9 @@ class ChatReader:
     def _keep_details(self, details: list[Any]) -> str:
         texts: list[str] = []
         for detail in details:
-            if not isinstance(detail, dict):
+            known = codec.as_object(detail)
+            if known is None:
                 continue
-            known = cast("dict[str, Any]", detail)
             text = known.get("text") or known.get("summary")
             if isinstance(text, str):
                 texts.append(text)
@@ -241,14 +244,14 @@ class ChatReader:
 
     def _call_piece(self, piece: ToolCallDelta) -> Iterator[Delta]:
         function = piece.function
-        name = function.name if function is not None and isinstance(function.name, str) else ""
+        name = codec.whole(function.name).strip() if function is not None and isinstance(function.name, str) else ""
         given = function.arguments if function is not None else None
-        fragment = given if isinstance(given, str) else "" if given is None else codec.encode(given).decode()
-        call = self._route(piece, name.strip(), fragment)
-        if name.strip() and not call.name:
-            call.name = name.strip()
+        fragment = given if isinstance(given, str) else "" if given is None else codec.encode_any(given).decode()
+        call = self._route(piece, name, fragment)
+        if name and not call.name:
+            call.name = name
         if piece.extra_content is not None:
-            call.signature = Raw(codec.encode(piece.extra_content))
+            call.signature = Raw(codec.encode_any(piece.extra_content))
         fragment = self._halves.whole(id(call), fragment)
         if fragment and _repeats(call, fragment, whole=not isinstance(given, str)):
             fragment = ""
@@ -257,7 +260,7 @@ class ChatReader:
 
     def _route(self, piece: ToolCallDelta, name: str, fragment: str) -> GatheredCall:
         """The call that this piece belongs to: by id, by a new id, by index, by what is open."""
-        call_id = piece.id if isinstance(piece.id, str) else ""
+        call_id = codec.whole(piece.id) if isinstance(piece.id, str) else ""
         index = piece.index if isinstance(piece.index, int) else None
         if call_id:
             known = self._by_id.get(call_id)
@@ -338,15 +341,13 @@ class ChatReader:
 
 
 def _field(value: Any, name: str) -> Any:
-    return cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
+    return (codec.as_object(value) or {}).get(name)
 
 
 def _thinking_text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    if not isinstance(value, list):
-        return ""
-    texts = [_field(part, "text") for part in cast("list[Any]", value)]
+    texts = [_field(part, "text") for part in codec.as_list(value) or []]
     return "".join(text for text in texts if isinstance(text, str))
 
 
@@ -393,9 +394,9 @@ def _merge_detail(details: list[dict[str, Any]], detail: dict[str, Any]) -> None
 
 def read_usage(value: Any) -> ResponseUsage | None:
     """A provider's usage in the words of the Responses API; None when there is none."""
-    if not isinstance(value, dict):
+    usage = codec.as_object(value)
+    if usage is None:
         return None
-    usage = cast("dict[str, Any]", value)
     prompt, output = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
     total = _count(usage, "total_tokens")
     if not (prompt or output or total):
@@ -420,4 +421,7 @@ def _cached(usage: dict[str, Any]) -> Iterator[int]:
 
 def _count(value: Any, name: str) -> int:
     count = _field(value, name)
-    return max(0, int(count)) if isinstance(count, (int, float)) and count == count else 0  # noqa: PLR0124 - NaN
+    return int(count) if isinstance(count, (int, float)) and 0 < count < _MOST_TOKENS else 0
+
+
+_MOST_TOKENS = 1 << 53

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -86,33 +86,30 @@ _LONGEST = 2000
 
 def complaint_of(value: Any) -> Complaint:
     """The same of a decoded value."""
-    if isinstance(value, list):
-        items = cast("list[Any]", value)
-        return complaint_of(items[0]) if items else Complaint()
-    if not isinstance(value, dict):
+    several = codec.as_list(value)
+    if several is not None:
+        return complaint_of(several[0]) if several else Complaint()
+    fields = codec.as_object(value)
+    if fields is None:
         return Complaint(_said(value))
-    fields = cast("dict[str, Any]", value)
     error = fields.get("error")
-    if isinstance(error, dict):
-        return _of_error(cast("dict[str, Any]", error))
-    if isinstance(fields.get("base_resp"), dict):
-        base = cast("dict[str, Any]", fields["base_resp"])
+    inner, base = codec.as_object(error), codec.as_object(fields.get("base_resp"))
+    if inner is not None:
+        return _of_error(inner)
+    if base is not None:
         return Complaint(_said(base.get("status_msg")), _said(base.get("status_code")))
     message = fields.get("message") or fields.get("msg") or fields.get("detail")
     if error and not (message and isinstance(message, str)):
         message = error
-    elif isinstance(message, dict):
-        message = cast("dict[str, Any]", message).get("detail") or message
+    message = (codec.as_object(message) or {}).get("detail") or message
     return Complaint(_said(message or fields.get("title")), _said(fields.get("code")), _said(fields.get("type")))
 
 
 def _of_error(error: dict[str, Any]) -> Complaint:
     message = _said(error.get("message") or error.get("detail"))
-    metadata = error.get("metadata")
-    if isinstance(metadata, dict):
-        raw = cast("dict[str, Any]", metadata).get("raw")
-        if isinstance(raw, str) and raw:
-            message = f"{message}: {read_complaint(raw.encode()).message or raw[:_LONGEST]}"
+    raw = (codec.as_object(error.get("metadata")) or {}).get("raw")
+    if isinstance(raw, str) and raw:
+        message = f"{message}: {read_complaint(raw.encode()).message or raw[:_LONGEST]}"
     return Complaint(
         message,
         _said(error.get("code")),
@@ -127,7 +124,8 @@ def _said(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value[:_LONGEST]
-    return codec.encode(value).decode()[:_LONGEST] if isinstance(value, (dict, list)) else str(value)
+    nested = codec.as_object(value) or codec.as_list(value)
+    return str(value) if nested is None else codec.encode(nested).decode()[:_LONGEST]
 
 
 def _any(*patterns: str) -> re.Pattern[str]:
@@ -188,7 +186,8 @@ _FIELD = (
     re.compile(r"extra_forbidden.*?loc\W+body\W+(?P<field>\w+)", re.IGNORECASE | re.DOTALL),
     re.compile(r"property '(?P<field>\w+)' is unsupported", re.IGNORECASE),
     re.compile(
-        r"(?:unknown|unrecognized|unsupported) (?:field|parameter|argument)s?(?: supplied)?:? \W?(?P<field>\w+)", re.I
+        r"(?:unknown|unrecognized|unsupported) (?:field|parameter|argument)s?(?: supplied)?:? \W?(?P<field>\w+)",
+        re.IGNORECASE,
     ),
     re.compile(r"does not support parameter (?P<field>\w+)", re.IGNORECASE),
 )
@@ -231,18 +230,32 @@ class _Seen(Struct, frozen=True):
 
 
 _Test = Callable[[_Seen], bool]
+
+
+def _says(pattern: re.Pattern[str], codes: Callable[[Dialect], tuple[str, ...]]) -> _Test:
+    return lambda seen: bool(pattern.search(seen.words)) or bool(seen.codes.intersection(codes(seen.dialect)))
+
+
 _KINDS: tuple[tuple[FaultKind, _Test], ...] = (
-    ("insufficient_quota", lambda s: s.status == 402 or bool(_QUOTA.search(s.words)) or bool(s.codes & set(s.dialect.quota_codes))),
-    ("rate_limit", lambda s: bool(_RATE_CODE.search(s.words)) or bool(s.codes & set(s.dialect.rate_codes))),
-    ("bad_request", lambda s: s.heal is not None),
-    ("context_length_exceeded", lambda s: bool(_OVERFLOW.search(s.words)) or bool(s.codes & set(s.dialect.overflow_codes))),
-    ("content_filter", lambda s: bool(_SAFETY.search(s.words)) or bool(s.codes & set(s.dialect.safety_codes))),
-    ("rate_limit", lambda s: s.status == 429 or (s.status in (0, 200) and bool(_RATE.search(s.words)))),
-    ("auth", lambda s: s.status in (401, 403)),
-    ("context_length_exceeded", lambda s: s.status in (400, 413) and s.empty and s.nearly_full),
-    ("timeout", lambda s: s.status in (408, 504)),
-    ("server", lambda s: s.status >= 500 or s.status in (0, 200, 424, 498, 499)),
-)  # fmt: skip
+    ("insufficient_quota", lambda seen: seen.status == 402),
+    ("insufficient_quota", _says(_QUOTA, lambda dialect: dialect.quota_codes)),
+    ("rate_limit", _says(_RATE_CODE, lambda dialect: dialect.rate_codes)),
+    ("bad_request", lambda seen: seen.heal is not None),
+    ("context_length_exceeded", _says(_OVERFLOW, lambda dialect: dialect.overflow_codes)),
+    ("content_filter", _says(_SAFETY, lambda dialect: dialect.safety_codes)),
+    ("rate_limit", lambda seen: seen.status == 429 or (seen.status in (0, 200) and bool(_RATE.search(seen.words)))),
+    ("auth", lambda seen: seen.status in (401, 403)),
+    ("context_length_exceeded", lambda seen: seen.status in (400, 413) and seen.empty and seen.nearly_full),
+    ("timeout", lambda seen: seen.status in (408, 504)),
+    ("server", lambda seen: seen.status >= 500 or seen.status in (0, 200, 424, 498, 499)),
+)
+
+
+def _kind(seen: _Seen) -> FaultKind:
+    for kind, test in _KINDS:
+        if test(seen):
+            return kind
+    return "bad_request"
 
 
 def classify(
@@ -280,7 +293,7 @@ def fault_of(
     lost = _LOST_TOOL_PARSE.search(words)
     heal = None if lost else heal_of(words)
     seen = _Seen(status or _status_in(complaint), words, codes, heal, dialect, nearly_full, not words)
-    kind = next((kind for kind, test in _KINDS if test(seen)), "bad_request")
+    kind = _kind(seen)
     message = complaint.message or complaint.type or complaint.code
     if complaint.param and complaint.param not in message and len(complaint.param) > len("messages"):
         message = f"{message} ({complaint.param})" if message else complaint.param
@@ -294,7 +307,7 @@ def _status_in(complaint: Complaint) -> int:
 
 
 _AGAIN = re.compile(
-    r"(?:try again in|retry after|retry in)\s+(\d+(?:\.\d+)?)\s*(ms|s\b|sec|seconds?|m\b|minutes?)?", re.I
+    r"(?:try again in|retry after|retry in)\s+(\d+(?:\.\d+)?)\s*(ms|s\b|sec|seconds?|m\b|minutes?)?", re.IGNORECASE
 )
 
 

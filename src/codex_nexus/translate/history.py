@@ -40,8 +40,8 @@ class History(Struct):
         for n, item in enumerate(self.items):
             if item.type in ("additional_tools", "tool_search_output") and not codec.is_null(item.tools):
                 where = f"input[{n}].tools"
-                for tool in tools.declared(raw_list(item.tools, where), where):
-                    found.append(msgspec.structs.replace(tool, deferred=False) if tool.deferred else tool)
+                declared = tools.declared(raw_list(item.tools, where), where)
+                found += [msgspec.structs.replace(tool, deferred=False) for tool in declared]
         return found
 
 

@@ -149,8 +149,11 @@ class ReasoningBuilder:
         ]
 
     def _close_content(self, text: str) -> list[Event]:
-        at = {"item_id": self._id, "output_index": self._index, "content_index": 0}
-        return [ev.ReasoningTextDone(text=text, **at), ev.ContentPartDone(part=ReasoningText(text), **at)]
+        part = ReasoningText(text)
+        return [
+            ev.ReasoningTextDone(item_id=self._id, output_index=self._index, content_index=0, text=text),
+            ev.ContentPartDone(item_id=self._id, output_index=self._index, content_index=0, part=part),
+        ]
 
     def _summary_added(self) -> Event:
         return ev.ReasoningSummaryPartAdded(
@@ -161,8 +164,11 @@ class ReasoningBuilder:
         return ev.ReasoningSummaryTextDelta(item_id=self._id, output_index=self._index, summary_index=0, delta=text)
 
     def _close_summary(self, text: str) -> list[Event]:
-        at = {"item_id": self._id, "output_index": self._index, "summary_index": 0}
-        return [ev.ReasoningSummaryTextDone(text=text, **at), ev.ReasoningSummaryPartDone(part=SummaryText(text), **at)]
+        part = SummaryText(text)
+        return [
+            ev.ReasoningSummaryTextDone(item_id=self._id, output_index=self._index, summary_index=0, text=text),
+            ev.ReasoningSummaryPartDone(item_id=self._id, output_index=self._index, summary_index=0, part=part),
+        ]
 
 
 class CallBuilder:

@@ -82,17 +82,17 @@ def tool_wish(choice: Any, table: ToolTable) -> ToolWish:
                 f"'tool_choice' must be auto, none, required or an object, not '{choice}'.", "tool_choice"
             )
         return ToolWish(choice)
-    if not isinstance(choice, dict):
+    wanted = codec.as_object(choice)
+    if wanted is None:
         raise InvalidRequest("'tool_choice' must be a string or an object.", "tool_choice", "invalid_type")
-    wanted = cast("dict[str, Any]", choice)
     match wanted.get("type"):
         case "function" | "custom":
             return ToolWish("named", _wire(wanted, table))
         case "tool_search":
             return ToolWish("named", table.name_of(None, tool_floor.TOOL_SEARCH))
         case "allowed_tools":
-            names = [cast("dict[str, Any]", tool) for tool in wanted.get("tools") or [] if isinstance(tool, dict)]
-            allowed = {_wire(tool, table) for tool in names if tool.get("type") in ("function", "custom", None)}
+            tools = filter(None, map(codec.as_object, codec.as_list(wanted.get("tools")) or []))
+            allowed = {_wire(tool, table) for tool in tools if tool.get("type") in ("function", "custom", None)}
             return ToolWish(str(wanted.get("mode") or "auto"), None, allowed)
         case _:
             return ToolWish("auto")

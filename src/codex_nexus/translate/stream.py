@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from codex_nexus.translate.clients import Client, told
-from codex_nexus.translate.deltas import CallPiece, Delta, Ending, GatheredCall, Refused, Text, Thought
+from codex_nexus.translate.deltas import CallPiece, Delta, Ending, GatheredCall, Text, Thought
 from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.outputs import Builder, CallBuilder, MessageBuilder, ReasoningBuilder
 from codex_nexus.translate.sealed import SealedReasoning, seal
@@ -202,7 +202,7 @@ class ResponseStream:
             self._open_call = None
             return events + self._late("incomplete")
         signed = {self._signed_id(call): call.signature for call in calls if call.signature is not None}
-        raws = [Raw(codec.encode(detail)) for detail in details]
+        raws = [Raw(codec.encode_any(detail)) for detail in details]
         events: list[Event] = []
         if (raws or signed) and isinstance(self._open, ReasoningBuilder):
             events += self._close_reasoning(raws, signed)

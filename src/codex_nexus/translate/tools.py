@@ -2,8 +2,8 @@
 
 Chat Completions knows functions with names of 64 plain characters. Here a Responses tool of any kind (function, custom,
 namespaced, tool search) becomes such a function, and the table of one request leads its calls back. The table is made
-anew for each request from `tools` and from all `additional_tools` and `tool_search_output` items of its history, and the
-same rules give the names of old calls, so that names never depend on state.
+anew for each request from `tools` and from all `additional_tools` and `tool_search_output` items of its history, and
+the same rules give the names of old calls, so that names never depend on state.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -95,9 +95,7 @@ def _callable(said: _Declaration, name: str, namespace: str | None) -> DeclaredT
             "function", name, namespace, said.description or "", bytes(schema), said.strict,
             deferred=bool(said.defer_loading),
         )  # fmt: skip
-    grammar = ""
-    if isinstance(said.format, dict):
-        grammar = str(cast("dict[str, Any]", said.format).get("definition") or "")
+    grammar = str((codec.as_object(said.format) or {}).get("definition") or "")
     return DeclaredTool(
         "custom", name, namespace, said.description or "", grammar=grammar, deferred=bool(said.defer_loading)
     )
@@ -126,7 +124,7 @@ def wire_name(namespace: str | None, name: str, longest: int = 64) -> str:
     legal = _ILLEGAL.sub("_", whole)
     if not legal or not (legal[0].isalpha() or legal[0] == "_"):
         legal = f"_{legal}"
-    if len(legal) <= longest and (legal == whole or legal == f"_{whole}"):
+    if len(legal) <= longest and (legal in (whole, f"_{whole}")):
         return legal
     return _hashed(legal, namespace, name, longest) if len(legal) > longest else legal
 
@@ -177,8 +175,8 @@ class ToolTable:
     def only(self, names: set[str]) -> ToolTable:
         """The table with only these wire names offered (names of other calls stay the same)."""
         table = ToolTable([], self._longest)
-        table._by_wire = {name: tool for name, tool in self._by_wire.items() if name in names}  # noqa: SLF001
-        table._names = self._names  # noqa: SLF001
+        table._by_wire = {name: tool for name, tool in self._by_wire.items() if name in names}
+        table._names = self._names
         return table
 
 
@@ -239,9 +237,9 @@ def unwrapped_input(arguments: str) -> str:
         value = codec.decode_lenient(arguments.encode("utf-8", "replace"))
     except ValueError:
         return arguments
-    if not isinstance(value, dict):
+    fields = codec.as_object(value)
+    if fields is None:
         return value if isinstance(value, str) else arguments
-    fields = cast("dict[str, Any]", value)
     text = fields.get("input")
     if text is None and len(fields) == 1:
         text = next(iter(fields.values()))

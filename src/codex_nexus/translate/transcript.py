@@ -10,7 +10,7 @@ system message; later ones follow the dialect. Texts stay encoded throughout (`c
 from __future__ import annotations
 
 import hashlib
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, Struct
@@ -189,7 +189,7 @@ class _Writer:
             raise InvalidRequest("'input_image' needs 'image_url'; files by id live at OpenAI only.", where)
         if self._dialect.images == "none":
             return _Part(NO_VISION)
-        if self._dialect.images == "data" and not bytes(memoryview(url)[:6]) == b'"data:':
+        if self._dialect.images == "data" and bytes(memoryview(url)[:6]) != b'"data:':
             return _Part(NO_URL)
         detail = {"original": "high"}.get(part.detail or "", part.detail)
         shown = b',"detail":' + codec.encode(detail) if detail else b""
@@ -415,8 +415,7 @@ def _image_url(raw: Raw) -> Text | None:
         return raw
     if codec.is_null(raw):
         return None
-    value = codec.decode_any(raw)
-    url = cast("dict[str, Any]", value).get("url") if isinstance(value, dict) else None
+    url = (codec.as_object(codec.decode_any(raw)) or {}).get("url")
     return codec.to_text(url) if isinstance(url, str) else None
 
 
@@ -446,8 +445,9 @@ def _legal_arguments(raw: Raw) -> Text:
             value = codec.decode_lenient(text.encode())
         except ValueError:
             value = None
-        if isinstance(value, dict):
-            return codec.to_text(codec.encode(value).decode())
+        fields = codec.as_object(value)
+        if fields is not None:
+            return codec.to_text(codec.encode(fields).decode())
     return raw if isinstance(value, dict) else codec.to_text(codec.encode({"_raw": text}).decode())
 
 

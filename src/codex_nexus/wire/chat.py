@@ -6,13 +6,16 @@ a type by their one reader (translate.deltas).
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from codex_nexus.wire import codec
 from codex_nexus.wire.codec import Text
+
+T = TypeVar("T")
 
 
 class FunctionCall(Struct):
@@ -167,47 +170,57 @@ def decode_chunk(data: bytes) -> ChatChunk:
     """
     try:
         return _chunk_decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _salvaged(codec.decode_lenient(data))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return chunk_of(codec.decode_lenient(data, halves=True))
 
 
-def _salvaged(value: Any) -> ChatChunk:
-    if isinstance(value, list) and value:
-        value = value[0]
-    if not isinstance(value, dict):
+def chunk_of(value: Any) -> ChatChunk:
+    """The same of a decoded value: every field that has a shape which can be read.
+
+    Raises:
+        ValueError: no JSON object.
+    """
+    several = codec.as_list(value)
+    fields = codec.as_object(several[0] if several else value)
+    if fields is None:
         raise ValueError("not an object")
-    known: dict[str, Any] = {name: value[name] for name in ChatChunk.__struct_fields__ if name in value}
-    choices = known.get("choices")
-    known["choices"] = [_choice(choice) for choice in choices if isinstance(choice, dict)] if _listed(choices) else None
+    known = _known(fields, ChatChunk)
+    known["choices"] = _objects(known.get("choices"), _choice)
     return ChatChunk(**known)
 
 
-def _listed(value: Any) -> bool:
-    return isinstance(value, list)
+def _known(fields: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
+    return {name: fields[name] for name in kind.__struct_fields__ if name in fields}
 
 
-def _choice(value: dict[str, Any]) -> Choice:
-    known: dict[str, Any] = {name: value[name] for name in Choice.__struct_fields__ if name in value}
+def _objects(value: Any, read: Callable[[dict[str, Any]], T]) -> list[T] | None:
+    entries = codec.as_list(value)
+    if entries is None:
+        return None
+    return [read(fields) for entry in entries if (fields := codec.as_object(entry)) is not None]
+
+
+def _choice(fields: dict[str, Any]) -> Choice:
+    known = _known(fields, Choice)
     for name in ("delta", "message"):
-        known[name] = _delta(known[name]) if isinstance(known.get(name), dict) else None
+        inner = codec.as_object(known.get(name))
+        known[name] = None if inner is None else _delta(inner)
     return Choice(**known)
 
 
-def _delta(value: dict[str, Any]) -> ChatDelta:
-    known: dict[str, Any] = {name: value[name] for name in ChatDelta.__struct_fields__ if name in value}
-    calls = known.get("tool_calls")
-    known["tool_calls"] = [_call(call) for call in calls if isinstance(call, dict)] if _listed(calls) else None
+def _delta(fields: dict[str, Any]) -> ChatDelta:
+    known = _known(fields, ChatDelta)
+    known["tool_calls"] = _objects(known.get("tool_calls"), _call)
     known["function_call"] = _function(known.get("function_call"))
     return ChatDelta(**known)
 
 
-def _call(value: dict[str, Any]) -> ToolCallDelta:
-    known: dict[str, Any] = {name: value[name] for name in ToolCallDelta.__struct_fields__ if name in value}
+def _call(fields: dict[str, Any]) -> ToolCallDelta:
+    known = _known(fields, ToolCallDelta)
     known["function"] = _function(known.get("function"))
     return ToolCallDelta(**known)
 
 
 def _function(value: Any) -> CallFunctionDelta | None:
-    if not isinstance(value, dict):
-        return None
-    return CallFunctionDelta(value.get("name"), value.get("arguments"))
+    fields = codec.as_object(value)
+    return None if fields is None else CallFunctionDelta(fields.get("name"), fields.get("arguments"))

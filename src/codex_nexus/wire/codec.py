@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, TypeVar
+from typing import Any, cast
 
 import msgspec
 from msgspec import Raw
 
 Text = Raw
 """A JSON string literal with its quotes."""
-
-T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder()
@@ -31,25 +29,48 @@ def encode(value: object) -> bytes:
     return _encoder.encode(value)
 
 
+def encode_any(value: Any) -> bytes:
+    """JSON of plain values that may hold surrogate halves, which become U+FFFD."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        return mend_escapes(json.dumps(value).encode())
+
+
 def decode_any(data: bytes | Raw | str) -> Any:
     """Plain Python values.
 
     Raises:
-        msgspec.DecodeError: not JSON.
+        msgspec.DecodeError: not JSON, or nested too deeply.
     """
-    return _decoder.decode(data)
+    try:
+        return _decoder.decode(data)
+    except RecursionError:
+        raise msgspec.DecodeError("nested too deeply") from None
 
 
-def decode_lenient(data: bytes) -> Any:
-    """Plain Python values, also of JSON that strict readers refuse: lone surrogate halves, control characters, NaN.
+def decode_lenient(data: bytes, *, halves: bool = False) -> Any:
+    """Plain Python values, also of JSON that strict readers refuse: control characters, NaN, lone surrogate halves.
+
+    Such a half becomes U+FFFD, or stays for somebody who joins it with the next piece (`halves`).
 
     Raises:
         ValueError: not JSON even so.
     """
     try:
-        return json.loads(data.decode("utf-8", "replace"), strict=False)
+        return json.loads((data if halves else mend_escapes(data)).decode("utf-8", "replace"), strict=False)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def as_object(value: Any) -> dict[str, Any] | None:
+    """A decoded value as an object, or None when it is something else."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def as_list(value: Any) -> list[Any] | None:
+    """A decoded value as a list, or None when it is something else."""
+    return cast("list[Any]", value) if isinstance(value, list) else None
 
 
 def to_text(value: str) -> Text:

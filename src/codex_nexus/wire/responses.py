@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -88,7 +88,7 @@ def decode_create(body: bytes) -> CreateResponse:
         request = _decoder.decode(codec.mend_escapes(body))
     except msgspec.ValidationError as error:
         raise invalid_field(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"The body is not valid JSON: {error}.", code="invalid_json") from None
     _check(request)
     return request
@@ -278,7 +278,7 @@ def _echoed_text(text: TextOptions) -> dict[str, Any]:
 def _echoed_tool(tool: Raw) -> Any:
     """A tool as it was sent; for functions, with the keys that schemas require of an echo."""
     value = codec.decode_any(tool)
-    if isinstance(value, dict) and value.get("type") == "function":
-        known = cast("dict[str, Any]", value)
-        return {"description": None, "parameters": None, "strict": None} | known
-    return cast("Any", value)
+    fields = codec.as_object(value)
+    if fields is not None and fields.get("type") == "function":
+        return {"description": None, "parameters": None, "strict": None} | fields
+    return value

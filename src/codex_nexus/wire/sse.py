@@ -66,8 +66,7 @@ class SseDecoder:
     def _begin(self, buffer: bytes) -> bytes:
         if len(buffer) < len(_BOM) and _BOM.startswith(buffer):
             return buffer
-        if buffer.startswith(_BOM):
-            buffer = buffer[len(_BOM) :]
+        buffer = buffer.removeprefix(_BOM)
         start = buffer.lstrip()
         if start:
             self._begun = True
