@@ -261,4 +261,4 @@ _DEFAULTS = Config()
 def _written_secret(value: Any) -> Any:
     if isinstance(value, Secret):
         return value.written
-    raise NotImplementedError(type(value))
+    raise NotImplementedError

@@ -86,9 +86,8 @@ _LONGEST = 2000
 
 def complaint_of(value: Any) -> Complaint:
     """The same of a decoded value."""
-    several = codec.as_list(value)
-    if several is not None:
-        return complaint_of(several[0]) if several else Complaint()
+    while (several := codec.as_list(value)) is not None:
+        value = several[0] if several else None
     fields = codec.as_object(value)
     if fields is None:
         return Complaint(_said(value))
@@ -122,10 +121,8 @@ def _of_error(error: dict[str, Any]) -> Complaint:
 def _said(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, str):
-        return value[:_LONGEST]
-    nested = codec.as_object(value) or codec.as_list(value)
-    return str(value) if nested is None else codec.encode(nested).decode()[:_LONGEST]
+    nested = isinstance(value, (dict, list))
+    return codec.whole(codec.encode_any(value).decode() if nested else str(value))[:_LONGEST]
 
 
 def _any(*patterns: str) -> re.Pattern[str]:

@@ -215,15 +215,20 @@ class CallBuilder:
                 )
             )
         elif self._tool.kind == "custom":
-            final = self._told if self._cut(status) else mended_input(self._tool, unwrapped_input(final))
+            final = self._final_input(status)
             events += self._input(final.removeprefix(self._told))
             events.append(ev.CustomToolCallInputDone(item_id=self._id, output_index=self._index, input=final))
         item = self._item(final, status)
         events.append(ev.OutputItemDone(output_index=self._index, item=item))
         return events, item
 
-    def _cut(self, status: ItemStatus) -> bool:
-        return status != "completed" and bool(self._told)
+    def _final_input(self, status: ItemStatus) -> str:
+        """The whole input; what was told of it stands, even if the arguments turn out to be broken."""
+        if status == "completed" or not self._told:
+            text = mended_input(self._tool, unwrapped_input(self._arguments))
+            if text.startswith(self._told):
+                return text
+        return self._told
 
     def _item(self, final: str, status: ItemStatus) -> CallItem:
         tool = self._tool

@@ -181,5 +181,12 @@ def _guessed(node: Schema) -> str:
     if "items" in node:
         return "array"
     values = _listed(node.get("enum"))
-    names: dict[type, str] = {bool: "boolean", int: "integer", float: "number"}
-    return names.get(type(values[0]), "string") if values else "string"
+    match values[:1]:
+        case [bool()]:
+            return "boolean"
+        case [int()]:
+            return "integer"
+        case [float()]:
+            return "number"
+        case _:
+            return "string"

@@ -18,7 +18,7 @@ from codex_nexus.translate.deltas import CallPiece, Delta, Ending, GatheredCall,
 from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.outputs import Builder, CallBuilder, MessageBuilder, ReasoningBuilder
 from codex_nexus.translate.sealed import SealedReasoning, seal
-from codex_nexus.translate.tools import DeclaredTool, ToolTable
+from codex_nexus.translate.tools import DeclaredTool, ToolTable, is_cut
 from codex_nexus.wire import codec
 from codex_nexus.wire import events as ev
 from codex_nexus.wire.events import Event
@@ -189,7 +189,7 @@ class ResponseStream:
     def _checked(self, calls: list[GatheredCall]) -> Ending | Fault:
         for call in calls:
             tool = self.table.called(call.name)
-            if tool.kind != "custom" and not _legal(call.arguments):
+            if is_cut(call.arguments) if tool.kind == "custom" else not _legal(call.arguments):
                 said = call.arguments[:80]
                 return Fault("invalid_tool_call", f"The model called '{tool.name}' with broken arguments: {said}")
         return "completed"

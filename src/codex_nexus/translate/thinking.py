@@ -11,38 +11,46 @@ class ThinkSplitter:
     """Splits a leading `<think>...</think>` off the answer, tags cut anywhere. Later tags are plain text."""
 
     def __init__(self) -> None:
-        self._state: Literal["start", "inside", "after", "outside"] = "start"
+        self._state: Literal["start", "opened", "inside", "after", "outside"] = "start"
         self._held = ""
-
-    @property
-    def done(self) -> bool:
-        """All further text is plain: no need to ask any more."""
-        return self._state == "outside" and not self._held
 
     def feed(self, text: str) -> tuple[str, str]:
         """The thought and the plain text that this piece completes."""
         if self._state == "outside":
             return "", text
         text, self._held = self._held + text, ""
-        if self._state == "start":
-            return self._start(text)
-        return self._inside(text) if self._state == "inside" else self._after("", text)
+        match self._state:
+            case "start":
+                return self._start(text)
+            case "opened":
+                return self._opened(text)
+            case "inside":
+                return self._inside(text)
+            case "after":
+                return self._after("", text)
 
     def close(self) -> tuple[str, str]:
-        """What was held back at the end of the answer."""
+        """What was held back at the end of the answer; white space alone is no answer."""
         held, self._held = self._held, ""
-        return (held, "") if self._state == "inside" else ("", held)
+        return (held, "") if self._state == "inside" else ("", "" if held.isspace() else held)
 
     def _start(self, text: str) -> tuple[str, str]:
         head = text.lstrip()
         if head.startswith(_OPEN):
-            self._state = "inside"
-            return self._inside(head[len(_OPEN) :].removeprefix("\n"))
+            self._state = "opened"
+            return self._opened(head[len(_OPEN) :])
         if _OPEN.startswith(head):
             self._held = text
             return "", ""
         self._state = "outside"
         return "", text
+
+    def _opened(self, text: str) -> tuple[str, str]:
+        """The first line break after the tag belongs to the tag."""
+        if not text:
+            return "", ""
+        self._state = "inside"
+        return self._inside(text.removeprefix("\n"))
 
     def _inside(self, text: str) -> tuple[str, str]:
         thought, found, rest = text.partition(_CLOSE)

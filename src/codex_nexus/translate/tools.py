@@ -18,6 +18,7 @@ from msgspec import UNSET, Raw
 
 from codex_nexus.errors import InvalidRequest
 from codex_nexus.translate.schema import Subset, normalised
+from codex_nexus.translate.unwrap import Unwrapper
 from codex_nexus.wire import chat, codec
 
 ToolKind = Literal["function", "custom", "tool_search"]
@@ -236,7 +237,7 @@ def unwrapped_input(arguments: str) -> str:
     try:
         value = codec.decode_lenient(arguments.encode("utf-8", "replace"))
     except ValueError:
-        return arguments
+        return Unwrapper().feed(arguments) or arguments
     fields = codec.as_object(value)
     if fields is None:
         return value if isinstance(value, str) else arguments
@@ -244,6 +245,13 @@ def unwrapped_input(arguments: str) -> str:
     if text is None and len(fields) == 1:
         text = next(iter(fields.values()))
     return text if isinstance(text, str) else arguments
+
+
+def is_cut(arguments: str) -> bool:
+    """Whether the arguments of a custom tool's function end inside the text of its input."""
+    unwrapper = Unwrapper()
+    unwrapper.feed(arguments)
+    return unwrapper.open
 
 
 def is_object(arguments: str) -> bool:

@@ -8,8 +8,14 @@ import msgspec
 
 _HEAD = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 _LONGEST_HEAD = 64
-_SURE = re.compile(r'(?:[^"\\]|\\[^u]|\\u[0-9a-fA-F]{4})*', re.DOTALL)
-_HALF = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
+_SURE = re.compile(
+    r"""(?: [^"\\] | \\[^u]
+          | \\u(?![dD][89abAB])[0-9a-fA-F]{4}                                        # no half of a pair
+          | \\u[dD][89abAB][0-9a-fA-F]{2} (?: \\u[0-9a-fA-F]{4} | (?=[^\\]|\\[^u]) )  # a pair, or a half that stays alone
+        )*""",
+    re.DOTALL | re.VERBOSE,
+)
+_LONGEST_PAIR = len(r"\ud83d\ude00")
 
 
 class Unwrapper:
@@ -22,6 +28,11 @@ class Unwrapper:
         self._held = ""
         self._inside = False
         self._over = False
+
+    @property
+    def open(self) -> bool:
+        """The text has begun and not ended."""
+        return self._inside and not self._over
 
     def feed(self, fragment: str) -> str:
         """The new text."""
@@ -40,11 +51,8 @@ class Unwrapper:
     def _decoded(self) -> str:
         found = _SURE.match(self._held)
         sure = found.group(0) if found else ""
-        self._over = self._held[len(sure) : len(sure) + 1] == '"'
-        half = None if self._over else _HALF.search(sure)
-        if half is not None:
-            sure = sure[: half.start()]
         self._held = self._held[len(sure) :]
+        self._over = self._held.startswith('"') or len(self._held) >= _LONGEST_PAIR
         try:
             return msgspec.json.decode(f'"{sure}"', type=str)
         except (msgspec.DecodeError, UnicodeEncodeError):

@@ -107,6 +107,7 @@ def join_texts(texts: list[Text], between: str = "\n\n") -> Text:
 
 
 _HALF = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile(rb"\\u[dD]")
 _ESCAPES = re.compile(
     rb"(\\\\)|(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
@@ -121,6 +122,6 @@ def whole(value: str) -> str:
 
 def mend_escapes(data: bytes) -> bytes:
     r"""JSON with every lone `\ud83d`-like escape replaced by U+FFFD; strict readers refuse such a body as a whole."""
-    if b"\\ud" not in data and b"\\uD" not in data:
+    if not _SURROGATE.search(data):
         return data
     return _ESCAPES.sub(lambda match: rb"\ufffd" if match.group(3) else match.group(0), data)
