@@ -77,9 +77,13 @@ def target_of(snapshot: Snapshot, asked: str, listed: Listed) -> Target:
 
 
 def _belongs_to_default(snapshot: Snapshot, prefix: str, asked: str, listed: Listed) -> bool:
-    """An id with a slash that the default provider lists itself, while the provider of that name cannot be used."""
-    default = snapshot.config.provider
-    return prefix != default and prefix not in snapshot.keys and _lists(snapshot, default, asked, listed)
+    """An id with a slash that the default provider lists itself (`groq/compound`, `qwen/qwen3-max` of OpenRouter)."""
+    return _may_belong_to_default(snapshot, prefix) and _lists(snapshot, snapshot.config.provider, asked, listed)
+
+
+def _may_belong_to_default(snapshot: Snapshot, prefix: str) -> bool:
+    usable = prefix in snapshot.keys or snapshot.catalogue.providers[prefix].local
+    return prefix == snapshot.config.provider or not usable
 
 
 def _lists(snapshot: Snapshot, provider: str, model: str, listed: Listed) -> bool:
@@ -114,13 +118,15 @@ def needs_listing(snapshot: Snapshot, asked: str) -> str | None:
     if route is not None and route.model:
         return None
     provider = route.provider if route is not None else config.provider
-    prefix, slash, _ = asked.partition("/")
-    if route is None and slash and prefix in snapshot.catalogue.providers:
-        return None
     record = snapshot.catalogue.providers[provider]
+    prefix, slash, rest = asked.partition("/")
+    if route is None and slash and prefix in snapshot.catalogue.providers:
+        own = prefix == provider and (_mapped(snapshot, provider, rest) or record.model(rest) is not None)
+        if own or not _may_belong_to_default(snapshot, prefix):
+            return None
     if _mapped(snapshot, provider, asked) or record.model(asked) is not None:
         return None
-    if record.default_model and is_codex_name(asked):
+    if record.default_model and record.models and not slash and is_codex_name(asked):
         return None
     return provider
 
@@ -167,6 +173,8 @@ def usable_keys(snapshot: Snapshot, record: ProviderRecord, caller: Caller, rout
             return keys
         if record.local or record.auth == "none":
             return (caller.bearer,) if caller.bearer else ("",)
+    elif record.local or record.auth == "none":
+        raise NoKey(f"{record.name} is the owner's own: callers from elsewhere need this gateway's access token.")
     if caller.bearer:
         return (caller.bearer,)
     raise NoKey(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import secrets
@@ -47,7 +48,7 @@ def load(home: Path) -> LoadedConfig:
         raise ConfigError(str(path), [f"it cannot be read: {error.strerror}."]) from None
     try:
         raw = json.loads(text.decode("utf-8-sig"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return _set_aside(path, str(error))
     if not isinstance(raw, dict):
         return _set_aside(path, "it holds no JSON object")
@@ -60,7 +61,7 @@ def load(home: Path) -> LoadedConfig:
 
 
 def _set_aside(path: Path, why: str) -> LoadedConfig:
-    aside = path.with_name(f"config.broken-{time.strftime('%Y%m%d-%H%M%S')}.json")
+    aside = _free(path, f"config.broken-{time.strftime('%Y%m%d-%H%M%S')}")
     try:
         path.rename(aside)
     except OSError as error:
@@ -69,6 +70,11 @@ def _set_aside(path: Path, why: str) -> LoadedConfig:
         ) from None
     note = f"{path} is no valid JSON ({why}). It was set aside as {aside}; the defaults are used until you mend it."
     return LoadedConfig(Config(), {}, [], [note])
+
+
+def _free(path: Path, stem: str) -> Path:
+    names = (path.with_name(f"{stem}{f'-{n}' if n else ''}.json") for n in itertools.count())
+    return next(name for name in names if not name.exists())
 
 
 def save(home: Path, config: Config, unknown: dict[str, Any]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
@@ -160,12 +161,14 @@ def _converted(value: Any, hint: Any, path: str, problems: Problems) -> Any:
         return None
 
 
-def _secret(kind: type, value: Any) -> Any:
+def _secret(kind: type, value: object) -> Secret:
     if kind is Secret and isinstance(value, str):
         return Secret(value)
-    raise msgspec.ValidationError(f"Expected `str`, got `{type(value).__name__}`")
+    got = _NAMES.get(type(value), "null")
+    raise msgspec.ValidationError(f"Expected `str`, got `{got}`")
 
 
+_NAMES: dict[type, str] = {int: "int", float: "float", bool: "bool", dict: "object", list: "array"}
 _WORDS = {
     "str": "a text",
     "int": "a whole number",
@@ -177,11 +180,16 @@ _WORDS = {
 
 
 def _sentence(complaint: str, value: Any) -> str:
-    text = complaint.partition(" - at ")[0]
-    for word, plain in _WORDS.items():
-        text = text.replace(f"`{word}`", plain)
+    text = _QUOTED.sub(_spoken, complaint.partition(" - at ")[0])
     shown = f" (it is {value!r})" if isinstance(value, (int, float)) and not isinstance(value, bool) else ""
     return f"{text[0].lower()}{text[1:]}{shown}."
+
+
+_QUOTED = re.compile("`([^`]*)`")
+
+
+def _spoken(quoted: re.Match[str]) -> str:
+    return " or ".join(_WORDS.get(word, word) for word in quoted.group(1).split(" | "))
 
 
 def _disagreements(config: Config) -> Problems:

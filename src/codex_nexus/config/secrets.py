@@ -43,10 +43,10 @@ class Secret:
     def reveal(self, environ: Mapping[str, str] | None = None) -> str:
         """The key itself; empty when a reference leads nowhere."""
         kind, _, name = self._written.partition(":")
-        if kind == "env" and name:
+        if kind == "env":
             return (os.environ if environ is None else environ).get(name, "").strip()
-        if kind == "keyring" and name:
-            return _from_keyring(name)
+        if kind == "keyring":
+            return _from_keyring(name) if name else ""
         return self._written.strip()
 
 

@@ -30,11 +30,15 @@ class Client(Struct, frozen=True):
     name: Literal["codex", "plain"]
     whole_calls: bool
     """Send a call only when it is complete and valid, never its argument deltas as they arrive."""
+    whole_json: bool
+    """Send an answer in JSON only when it is whole, freed of fences and prose (titles, approval reviews)."""
     summary_instead: bool
     """Show reasoning as a summary alone when a summary is asked for (its `encrypted_content` holds the rest)."""
     refusal_as_text: bool
     filter_fails: bool
     """A content filter ends in `failed`, because `incomplete` would be retried and repeat the text."""
+    estimates_usage: bool
+    """Told an estimate when a provider counts no tokens: without usage Codex never compacts a thread."""
     error_event: bool
     """Say `error` before `response.failed`."""
     always_retry_after: bool
@@ -47,9 +51,11 @@ _RETRY = Answer(503, "service_unavailable_error", "server_error", "server_error"
 CODEX = Client(
     name="codex",
     whole_calls=True,
+    whole_json=True,
     summary_instead=True,
     refusal_as_text=True,
     filter_fails=True,
+    estimates_usage=True,
     error_event=False,
     always_retry_after=True,
     answers={
@@ -77,9 +83,11 @@ _BROKEN = Answer(502, "server_error", "server_error", "server_error")
 PLAIN = Client(
     name="plain",
     whole_calls=False,
+    whole_json=False,
     summary_instead=False,
     refusal_as_text=False,
     filter_fails=False,
+    estimates_usage=False,
     error_event=True,
     always_retry_after=False,
     answers={

@@ -413,6 +413,17 @@ def read_usage(value: Any) -> ResponseUsage | None:
     )
 
 
+_BYTES_PER_TOKEN = 4
+
+
+def estimated_usage(request_bytes: int, answer_bytes: int, window: int | None) -> ResponseUsage:
+    """A rough count for a provider that gives none; never more input than the window holds."""
+    prompt = request_bytes // _BYTES_PER_TOKEN
+    prompt = min(prompt, window) if window else prompt
+    output = answer_bytes // _BYTES_PER_TOKEN
+    return ResponseUsage(prompt, InputTokensDetails(), output, OutputTokensDetails(), prompt + output)
+
+
 def _cached(usage: dict[str, Any]) -> Iterator[int]:
     yield _count(usage.get("prompt_tokens_details"), "cached_tokens")
     for name in ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens"):

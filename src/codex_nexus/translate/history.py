@@ -34,6 +34,11 @@ class History(Struct):
     outputs: dict[int, InputItem]
     used: set[int]
 
+    @property
+    def compacting(self) -> bool:
+        """The client asks for a summary of the thread instead of an answer."""
+        return bool(self.items) and self.items[-1].type == "compaction_trigger"
+
     def declared_tools(self) -> list[DeclaredTool]:
         """Tools that arrived inside the conversation, in order."""
         found: list[DeclaredTool] = []

@@ -42,7 +42,7 @@ def to_chat(
         InvalidRequest: `tool_choice` names a tool that is absent, or a content part cannot be sent.
     """
     table = ToolTable(declared, dialect.max_tool_name)
-    wish = tool_wish(create.tool_choice, table)
+    wish = ToolWish("none") if history.compacting else tool_wish(create.tool_choice, table)
     thinking = _thinking(create.reasoning.effort if create.reasoning else None, dialect)
     offered, choice = _offered(table, wish, thinking, dialect)
     form, note = _response_format(create.text.format if create.text else None, dialect, tools=bool(offered))
@@ -89,7 +89,7 @@ def tool_wish(choice: Any, table: ToolTable) -> ToolWish:
         case "function" | "custom":
             return ToolWish("named", _wire(wanted, table))
         case "tool_search":
-            return ToolWish("named", table.name_of(None, tool_floor.TOOL_SEARCH))
+            return ToolWish("named", _wire({"name": tool_floor.TOOL_SEARCH}, table))
         case "allowed_tools":
             tools = filter(None, map(codec.as_object, codec.as_list(wanted.get("tools")) or []))
             allowed = {_wire(tool, table) for tool in tools if tool.get("type") in ("function", "custom", None)}
@@ -102,8 +102,10 @@ def _wire(wanted: dict[str, Any], table: ToolTable) -> str:
     name, namespace = wanted.get("name"), wanted.get("namespace")
     if name is None and isinstance(wanted.get("function"), dict):
         name = wanted["function"].get("name")
-    tool = table.named(str(name))
-    wire = table.name_of(namespace if namespace or tool is None else tool.namespace, str(name))
+    if not namespace or not isinstance(namespace, str):
+        tool = table.named(str(name))
+        namespace = tool.namespace if tool else None
+    wire = table.name_of(namespace, str(name))
     if not any(wire == known for known, _ in table.items()):
         raise InvalidRequest(f"Tool choice '{name}' not found in 'tools' parameter.", "tool_choice")
     return wire
@@ -228,6 +230,11 @@ def _put_hints(request: CreateChatCompletion, create: CreateResponse) -> None:
     request.prompt_cache_key = create.prompt_cache_key or UNSET
     request.user = create.user or UNSET
     request.verbosity = create.text.verbosity if create.text and create.text.verbosity else UNSET
+
+
+def enforced(dialect: Dialect, *, tools: bool) -> bool:
+    """Whether the server itself holds the answer to the schema that was asked for."""
+    return dialect.response_format == "schema" and not (tools and dialect.tools_exclude_response_format)
 
 
 _SCHEMA_NOTE = "Answer with one JSON object and nothing else. It must match this JSON Schema:\n"

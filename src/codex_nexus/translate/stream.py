@@ -17,16 +17,19 @@ from codex_nexus.translate.clients import Client, told
 from codex_nexus.translate.deltas import CallPiece, Delta, Ending, GatheredCall, Text, Thought
 from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.outputs import Builder, CallBuilder, MessageBuilder, ReasoningBuilder
-from codex_nexus.translate.sealed import SealedReasoning, seal
+from codex_nexus.translate.sealed import Sealed, seal
 from codex_nexus.translate.tools import DeclaredTool, ToolTable, is_cut
 from codex_nexus.wire import codec
 from codex_nexus.wire import events as ev
 from codex_nexus.wire.events import Event
-from codex_nexus.wire.items import ItemStatus
+from codex_nexus.wire.items import CompactionItem, ItemStatus, OutputItem
 from codex_nexus.wire.responses import IncompleteDetails, Response, ResponseFault, ResponseUsage
 
 NewId = Callable[[str], str]
 """Makes an id from a prefix (`resp`, `msg`, `rs`, `fc`, `ctc`, `tsc`, `call`); the only source of randomness."""
+
+Estimate = Callable[[list[OutputItem]], ResponseUsage | None]
+"""Counts the tokens of an answer whose provider did not."""
 
 _PREFIX = {"function": "fc", "custom": "ctc", "tool_search": "tsc"}
 
@@ -36,6 +39,7 @@ class Wishes(Struct, frozen=True):
 
     summary: bool = False
     encrypted: bool = False
+    json: bool = False
 
 
 class ResponseStream:
@@ -55,6 +59,10 @@ class ResponseStream:
         self.family = ""
         self.tell: Callable[[str], str] = str
         self.over = False
+
+    def gathers_json(self, enforced: bool) -> bool:  # noqa: FBT001 - a fact handed on
+        """Whether a JSON answer is told whole: nobody enforces its form, or the client has no use for its pieces."""
+        return self._wishes.json and (self._client.whole_json or not enforced)
 
     def start(self) -> list[Event]:
         """The two events before everything else."""
@@ -132,7 +140,7 @@ class ResponseStream:
     def _sealed(self, text: str, details: list[Raw] | None = None, signed: dict[str, Raw] | None = None) -> str | None:
         if not self._wishes.encrypted and not details and not signed:
             return None
-        return seal(SealedReasoning(self.family, text, details or [], signed or {}))
+        return seal(Sealed("reasoning", self.family, text, details or [], signed or {}))
 
     # --- calls
 
@@ -166,13 +174,23 @@ class ResponseStream:
         events += builder.append(_strict(call.arguments, self.table.called(call.name)))
         return events + self._close("completed")
 
+    def summarise(self, text: str) -> list[Event]:
+        """The whole answer as one compaction item."""
+        item = CompactionItem(self._new_id("cmp"), seal(Sealed("summary", text=text)))
+        index = len(self.response.output)
+        self.response.output.append(item)
+        return [
+            ev.OutputItemAdded(output_index=index, item=CompactionItem(item.id, "", "in_progress")),
+            ev.OutputItemDone(output_index=index, item=item),
+        ]
+
     # --- the end
 
     def finish(
         self,
         outcome: Ending | Fault,
         calls: list[GatheredCall],
-        usage: ResponseUsage | None,
+        usage: ResponseUsage | Estimate,
         details: list[dict[str, object]],
         now: int,
     ) -> list[Event]:
@@ -182,7 +200,10 @@ class ResponseStream:
         if outcome == "completed":
             outcome = self._checked(calls)
         events = self._finish_items(outcome, calls, details)
-        self.response.usage = usage
+        if isinstance(usage, ResponseUsage):
+            self.response.usage = usage
+        elif not isinstance(outcome, Fault):
+            self.response.usage = usage(self.response.output)
         self.over = True
         return events + self._terminal(outcome, now)
 

@@ -18,7 +18,7 @@ from msgspec import UNSET, Raw, Struct
 from codex_nexus.errors import InvalidRequest
 from codex_nexus.translate.dialect import Dialect
 from codex_nexus.translate.history import CALLS, OUTPUTS, History, content_parts
-from codex_nexus.translate.sealed import SealedReasoning, unseal
+from codex_nexus.translate.sealed import Sealed, unseal
 from codex_nexus.translate.tools import TOOL_SEARCH, ToolTable, declared, wire_name
 from codex_nexus.wire import codec
 from codex_nexus.wire.chat import FunctionCall, Message, ToolCall
@@ -33,6 +33,12 @@ NO_URL = codec.to_text("[image omitted: this provider takes only images inside t
 CONTINUE = codec.to_text("Continue.")
 BRIDGE = codec.to_text("OK.")
 IMAGE_FOLLOWS = codec.to_text("[image follows]")
+SUMMARISE = codec.to_text(
+    "This conversation is about to be replaced by a summary. Write that summary now, for yourself: you will go on "
+    "with nothing but it. Say what the user wants and every constraint they named; what was done and decided, with the exact "
+    "names of files, functions and commands; what was found out; what is left to do, in order. Be complete and brief. "
+    "Do not call any tool and do not go on with the work."
+)
 SUMMARY = codec.to_text("Summary of the conversation so far:")
 
 
@@ -104,6 +110,8 @@ class _Writer:
             self._add_user([_Part(codec.join_texts(self._agent_texts(item, f"input[{n}].content"), "\n"))])
         elif kind == "compaction":
             self._compaction(item)
+        elif kind == "compaction_trigger":
+            self._add_user([_Part(SUMMARISE)])
 
     def _message(self, item: InputItem, where: str) -> None:
         parts = content_parts(item.content, where)
@@ -124,7 +132,7 @@ class _Writer:
         self._add_user([_Part(codec.join_texts([ORPHAN, text], "\n")), *images])
 
     def _compaction(self, item: InputItem) -> None:
-        sealed = unseal(item.encrypted_content)
+        sealed = unseal(item.encrypted_content, "summary")
         if sealed is not None and sealed.text:
             self._add_user([_Part(codec.join_texts([SUMMARY, codec.to_text(sealed.text)]))])
 
@@ -320,7 +328,7 @@ class _Writer:
         return replay
 
     def _collect(self, item: InputItem, replay: _Replay, where: str) -> None:
-        sealed = unseal(item.encrypted_content)
+        sealed = unseal(item.encrypted_content, "reasoning")
         if sealed is not None:
             if sealed.family == self._dialect.family:
                 _add_sealed(sealed, replay)
@@ -379,7 +387,7 @@ _OPEN_THINK = codec.to_text("<think>")
 _CLOSE_THINK = codec.to_text("</think>")
 
 
-def _add_sealed(sealed: SealedReasoning, replay: _Replay) -> None:
+def _add_sealed(sealed: Sealed, replay: _Replay) -> None:
     if sealed.text:
         replay.texts.append(codec.to_text(sealed.text))
     replay.details += sealed.details

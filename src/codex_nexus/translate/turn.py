@@ -23,16 +23,17 @@ from codex_nexus.translate import history as history_floor
 from codex_nexus.translate import request as request_floor
 from codex_nexus.translate import tools as tool_floor
 from codex_nexus.translate.clients import Client
-from codex_nexus.translate.deltas import ChatReader, Delta
+from codex_nexus.translate.deltas import ChatReader, Delta, Text, estimated_usage
 from codex_nexus.translate.dialect import DEFAULT, Dialect
 from codex_nexus.translate.faults import Fault
+from codex_nexus.translate.gathered import json_in
 from codex_nexus.translate.history import History
 from codex_nexus.translate.stream import NewId, ResponseStream, Wishes
 from codex_nexus.translate.tools import DeclaredTool, ToolTable
 from codex_nexus.wire import codec
 from codex_nexus.wire.events import Event
-from codex_nexus.wire.items import message_text
-from codex_nexus.wire.responses import CreateResponse, Response, echoed
+from codex_nexus.wire.items import OutputItem, message_text
+from codex_nexus.wire.responses import CreateResponse, Response, ResponseUsage, echoed
 from codex_nexus.wire.sse import SseDecoder
 
 
@@ -40,14 +41,23 @@ class Turn:
     """See the module's first lines for what to call when."""
 
     def __init__(
-        self, create: CreateResponse, history: History, declared: list[DeclaredTool], stream: ResponseStream
+        self,
+        create: CreateResponse,
+        history: History,
+        declared: list[DeclaredTool],
+        client: Client,
+        stream: ResponseStream,
     ) -> None:
+        self._client = client
         self._create = create
         self._history = history
         self._declared = declared
         self._stream = stream
         self._decoder = SseDecoder()
         self._reader = ChatReader(DEFAULT)
+        self._gathered: list[str] | None = None
+        self._request_bytes = 0
+        self._window: int | None = None
 
     @property
     def response(self) -> Response:
@@ -76,8 +86,13 @@ class Turn:
             InvalidRequest: the request cannot be said in Chat Completions.
         """
         body = request_floor.to_chat(self._create, self._history, self._declared, dialect, model)
+        self._request_bytes, self._window = len(body), dialect.context_window
         self._decoder = SseDecoder()
         self._reader = ChatReader(dialect)
+        whole = self._history.compacting or self._stream.gathers_json(
+            request_floor.enforced(dialect, tools=bool(self._declared))
+        )
+        self._gathered = [] if whole else None
         self._stream.family = dialect.family
         self._stream.tell = tell or str
         self._stream.table = ToolTable(self._declared, dialect.max_tool_name)
@@ -96,20 +111,19 @@ class Turn:
         if self._stream.over:
             return []
         read = self._reader.read
-        deltas: list[Delta] = []
+        events: list[Event] = []
         for event, payload in self._decoder.receive_data(data):
-            deltas += read(payload, event)
-        events = self._stream.receive(deltas) if deltas else []
+            events += self._receive(read(payload, event))
         return events + self._finish(now) if self._reader.ended else events
 
     def close(self, now: int) -> list[Event]:
         """The events of the end of the upstream's body."""
         if self._stream.over:
             return []
-        deltas: list[Delta] = []
+        events: list[Event] = []
         for event, payload in self._decoder.close():
-            deltas += self._reader.read(payload, event)
-        return self._stream.receive(deltas) + self._finish(now)
+            events += self._receive(self._reader.read(payload, event))
+        return events + self._finish(now)
 
     def fail(self, fault: Fault, now: int) -> list[Event]:
         """The events of an end that upstream did not choose."""
@@ -121,8 +135,32 @@ class Turn:
 
     def _finish(self, now: int) -> list[Event]:
         reader = self._reader
-        events = self._stream.receive(reader.close())
-        return events + self._stream.finish(reader.outcome(), reader.calls, reader.usage, reader.details, now)
+        events = self._receive(reader.close())
+        outcome, calls, details = reader.outcome(), reader.calls, reader.details
+        text = "".join(self._gathered or ())
+        if self._history.compacting:
+            calls, details = [], []
+            if outcome == "completed" and not text.strip():
+                outcome = Fault("empty", "The model gave no summary")
+            if outcome == "completed":
+                events += self._stream.summarise(text.strip())
+        elif text:
+            events += self._stream.receive([Text(json_in(text) if outcome == "completed" else text)])
+        return events + self._stream.finish(outcome, calls, reader.usage or self._estimated, details, now)
+
+    def _estimated(self, output: list[OutputItem]) -> ResponseUsage | None:
+        if not self._client.estimates_usage:
+            return None
+        return estimated_usage(self._request_bytes, len(codec.encode(output)), self._window)
+
+    def _receive(self, deltas: list[Delta]) -> list[Event]:
+        """The events of deltas; an answer that is told only when it is whole is gathered."""
+        if self._gathered is None:
+            return self._stream.receive(deltas)
+        self._gathered += [delta.text for delta in deltas if isinstance(delta, Text)]
+        if self._history.compacting:
+            return []
+        return self._stream.receive([delta for delta in deltas if not isinstance(delta, Text)])
 
 
 def open_turn(create: CreateResponse, stored: list[Raw], client: Client, new_id: NewId, now: int) -> Turn:
@@ -138,9 +176,10 @@ def open_turn(create: CreateResponse, stored: list[Raw], client: Client, new_id:
     wishes = Wishes(
         summary=summary is not None and summary != "none",
         encrypted="reasoning.encrypted_content" in (create.include or []),
+        json=create.text is not None and create.text.format is not None and create.text.format.type != "text",
     )
     response = echoed(create, new_id("resp"), now)
-    return Turn(create, history, declared, ResponseStream(response, client, wishes, new_id))
+    return Turn(create, history, declared, client, ResponseStream(response, client, wishes, new_id))
 
 
 def input_items(create: CreateResponse) -> Raw:

@@ -10,8 +10,8 @@ _HEAD = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 _LONGEST_HEAD = 64
 _SURE = re.compile(
     r"""(?: [^"\\] | \\[^u]
-          | \\u(?![dD][89abAB])[0-9a-fA-F]{4}                                        # no half of a pair
-          | \\u[dD][89abAB][0-9a-fA-F]{2} (?: \\u[0-9a-fA-F]{4} | (?=[^\\]|\\[^u]) )  # a pair, or a half that stays alone
+          | \\u (?![dD][89abAB]) [0-9a-fA-F]{4}                                        # no half of a pair
+          | \\u [dD][89abAB][0-9a-fA-F]{2} (?: \\u[0-9a-fA-F]{4} | (?=[^\\]|\\[^u]) )  # a pair, or half of none
         )*""",
     re.DOTALL | re.VERBOSE,
 )

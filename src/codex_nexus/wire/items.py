@@ -133,7 +133,15 @@ class ToolSearchCallItem(Struct, tag="tool_search_call"):
     execution: Literal["client"] = "client"
 
 
-OutputItem = MessageItem | ReasoningItem | FunctionCallItem | CustomToolCallItem | ToolSearchCallItem
+class CompactionItem(Struct, tag="compaction"):
+    """The summary of a thread, sealed; the client sends it back in the place of what it sums up."""
+
+    id: str
+    encrypted_content: str
+    status: ItemStatus = "completed"
+
+
+OutputItem = MessageItem | ReasoningItem | FunctionCallItem | CustomToolCallItem | ToolSearchCallItem | CompactionItem
 CallItem = FunctionCallItem | CustomToolCallItem | ToolSearchCallItem
 
 
