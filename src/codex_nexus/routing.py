@@ -77,7 +77,7 @@ def target_of(snapshot: Snapshot, asked: str, listed: Listed) -> Target:
 
 
 def _belongs_to_default(snapshot: Snapshot, prefix: str, asked: str, listed: Listed) -> bool:
-    """An id with a slash that the default provider lists itself (`groq/compound`, `qwen/qwen3-max` of OpenRouter)."""
+    """An id with a slash that the default provider lists itself, as resellers do (`maker/model`)."""
     return _may_belong_to_default(snapshot, prefix) and _lists(snapshot, snapshot.config.provider, asked, listed)
 
 

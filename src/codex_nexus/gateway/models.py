@@ -19,7 +19,8 @@ async def index(request: web.Request) -> web.Response:
     gateway = request.app[GATEWAY]
     snapshot = gateway.snapshot
     offered = await offers(gateway, snapshot, request[CALLER])
-    headers = {"ETag": f'"{snapshot.etag}"', "x-models-etag": snapshot.etag} | request[CORS]
+    tag = gateway.etag(snapshot)
+    headers = {"ETag": tag, "x-models-etag": tag} | request[CORS]
     if request.headers.get("If-None-Match") == headers["ETag"]:
         return web.Response(status=304, headers=headers)
     body = codec.encode(catalog.body(offered))
@@ -74,7 +75,8 @@ def _offer(gateway: Gateway, snapshot: Snapshot, slug: str, provider: str, model
     dialect = snapshot.catalogue.dialect(provider, model)
     known = record.model(model)
     listed = next((entry for entry in gateway.listings.models(provider) if entry.id == model), None)
-    window = dialect.context_window or (listed.context_window if listed else None)
+    told = dialect.context_window or (listed.context_window if listed else None)
+    window = gateway.windows.learned(f"{provider}/{model}") or told
     return catalog.Offer(
         slug=slug,
         name=(known.name if known and known.name else model) or slug,

@@ -47,7 +47,10 @@ async def create(request: web.Request) -> web.StreamResponse:
     client = client_of(request.headers)
     turn = open_turn(asked, stored, client, new_id, int(time.time()))
     work = _Work(gateway=gateway, snapshot=snapshot, asked=asked, caller=caller, route=route, turn=turn)
-    headers = {"x-nexus-upstream": _ascii(route.destinations[0].name), "x-models-etag": snapshot.etag} | request[CORS]
+    headers = {
+        "x-nexus-upstream": _ascii(route.destinations[0].name),
+        "x-models-etag": gateway.etag(snapshot),
+    } | request[CORS]
     live = LiveTurn(request, turn, headers, streamed=asked.stream is True)
     gateway.watch.add(live)
     try:
@@ -119,7 +122,11 @@ class _Work:
         def body(destination: Destination) -> bytes:
             return self._turn.to_chat(destination.dialect, destination.model, teller(destination, self._snapshot))
 
-        opened = await self._gateway.upstream.open(self._route, body, self._snapshot)
+        try:
+            opened = await self._gateway.upstream.open(self._route, body, self._snapshot)
+        except UpstreamError as error:
+            self._gateway.windows.learn(self._route.destinations[0].name, error.fault)
+            raise
         self._served = opened.destination
         live.headers["x-nexus-upstream"] = _ascii(opened.destination.name)
         idle = self._snapshot.config.timeouts.idle_s or opened.destination.dialect.idle_timeout_s

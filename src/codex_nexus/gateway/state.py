@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from aiohttp import web
 from msgspec import Raw
 
@@ -9,6 +11,7 @@ from codex_nexus.errors import StoreError
 from codex_nexus.gateway.listing import Listings
 from codex_nexus.gateway.live import Watch
 from codex_nexus.gateway.upstream import Upstream
+from codex_nexus.gateway.windows import Windows
 from codex_nexus.routing import Caller, Route, needs_listing, resolve
 from codex_nexus.sessions.store import SessionStore, StoredTurn
 from codex_nexus.snapshot import Snapshot
@@ -17,11 +20,12 @@ from codex_nexus.snapshot import Snapshot
 class Gateway:
     """The life behind the API port. `snapshot` is swapped whole on reload; a request keeps the one it began with."""
 
-    def __init__(self, snapshot: Snapshot, store: SessionStore | None) -> None:
+    def __init__(self, snapshot: Snapshot, store: SessionStore | None, home: Path | None = None) -> None:
         self.snapshot = snapshot
         self.upstream = Upstream()
         self.listings = Listings(self.upstream)
         self.watch = Watch()
+        self.windows = Windows(home)
         self._store = store
 
     async def route(self, snapshot: Snapshot, asked: str, caller: Caller) -> Route:
@@ -34,6 +38,10 @@ class Gateway:
         if provider is not None:
             await self.listings.ask(provider, snapshot, caller)
         return resolve(snapshot, asked, caller, self.listings.known())
+
+    def etag(self, snapshot: Snapshot) -> str:
+        """The tag of the model list. Codex fetches the list again whenever the two headers differ in one character."""
+        return f'"{snapshot.etag}-{self.windows.version}"'
 
     async def keep(self, turn: StoredTurn) -> None:
         """Stores a turn; it is durable when this returns.

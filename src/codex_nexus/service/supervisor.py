@@ -65,7 +65,9 @@ class Supervisor:
         """
         snapshot = self.read()
         self._store = self._open_store(snapshot.config)
-        self._listener = Listener(Gateway(snapshot, self._store), snapshot.config.host, snapshot.config.port)
+        self._listener = Listener(
+            Gateway(snapshot, self._store, self._home), snapshot.config.host, snapshot.config.port
+        )
         await self._listener.start()
         if self._store is not None:
             self._pruning = asyncio.create_task(_prune(self._store, snapshot.config.retention_days))

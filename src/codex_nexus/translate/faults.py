@@ -216,6 +216,19 @@ def _limit(words: str) -> str:
     return ""
 
 
+_WINDOWS = _any(
+    r"maximum context length is (\d+)", r"context size \((\d+) tokens\)", r"token limit: (\d+)",
+    r"input length should be \[1, ?(\d+)\]", r"maximum prompt length is (\d+)", r"of tokens allowed \((\d+)\)",
+    r"model with (\d+) maximum context", r"context length of only (\d+)", r"exceeds budget \((\d+)",
+)  # fmt: skip
+
+
+def window_in(fault: Fault) -> int | None:
+    """The context window in tokens that a refusal for length tells, or None."""
+    found = _WINDOWS.search(fault.message) if fault.kind == "context_length_exceeded" else None
+    return next((int(group) for group in found.groups() if group), None) if found else None
+
+
 class _Seen(Struct, frozen=True):
     status: int
     words: str

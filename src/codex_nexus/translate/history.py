@@ -68,8 +68,11 @@ def read_history(stored: list[Raw], given: Raw) -> History:
     before = len(items)
     if not codec.is_null(given):
         items += _given(given)
-    for n in range(before, len(items)):
-        _check(items[n], f"input[{n - before}]")
+    for item in items:
+        if item.type is None:
+            item.type = "message" if item.role is not None else ""
+    for n, item in enumerate(items[before:]):
+        _check(item, f"input[{n}]")
     return _paired(items)
 
 
@@ -83,8 +86,6 @@ def _given(given: Raw) -> list[InputItem]:
 
 
 def _check(item: InputItem, where: str) -> None:
-    if item.type is None:
-        item.type = "message" if item.role is not None else ""
     if item.type == "message":
         if item.role not in _ROLES:
             raise InvalidRequest(f"'{where}.role' must be one of user, assistant, system, developer.", f"{where}.role")

@@ -35,8 +35,8 @@ BRIDGE = codec.to_text("OK.")
 IMAGE_FOLLOWS = codec.to_text("[image follows]")
 SUMMARISE = codec.to_text(
     "This conversation is about to be replaced by a summary. Write that summary now, for yourself: you will go on "
-    "with nothing but it. Say what the user wants and every constraint they named; what was done and decided, with the exact "
-    "names of files, functions and commands; what was found out; what is left to do, in order. Be complete and brief. "
+    "with nothing but it. Say what the user wants and every constraint they named; what was done and decided, with the "
+    "exact names of files, functions and commands; what was found out; what is left to do, in order. Be complete and brief. "
     "Do not call any tool and do not go on with the work."
 )
 SUMMARY = codec.to_text("Summary of the conversation so far:")
@@ -107,7 +107,8 @@ class _Writer:
         elif kind in OUTPUTS:
             self._output(n, item)
         elif kind == "agent_message":
-            self._add_user([_Part(codec.join_texts(self._agent_texts(item, f"input[{n}].content"), "\n"))])
+            texts = self._agent_texts(item, f"input[{n}].content")
+            self._add_user([_Part(codec.join_texts(texts, "\n"))] if texts else [])
         elif kind == "compaction":
             self._compaction(item)
         elif kind == "compaction_trigger":
@@ -208,9 +209,9 @@ class _Writer:
         for part in content_parts(item.content, where):
             if _has_text(part):
                 texts.append(part.text)
-            elif codec.is_text(part.encrypted_content):
+            elif codec.is_text(part.encrypted_content) and not codec.is_blank(part.encrypted_content):
                 texts.append(part.encrypted_content)
-        return texts or [codec.EMPTY]
+        return texts
 
     # --- assistant messages and their results
 
