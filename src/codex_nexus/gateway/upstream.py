@@ -15,13 +15,16 @@ from functools import lru_cache
 from typing import Any
 
 import aiohttp
+import msgspec
 from msgspec import Struct
 
 from codex_nexus.gateway.replies import UpstreamError
 from codex_nexus.providers.catalogue import ProviderRecord
 from codex_nexus.routing import Destination, Route
 from codex_nexus.snapshot import Snapshot
+from codex_nexus.translate.dialect import Dialect
 from codex_nexus.translate.faults import Fault, classify, masked
+from codex_nexus.translate.healing import healed
 
 log = logging.getLogger("codex_nexus.upstream")
 
@@ -50,6 +53,7 @@ class Upstream:
         self._session: aiohttp.ClientSession | None = None
         self._proxied: dict[str, aiohttp.ClientSession] = {}
         self._turn_of_key: dict[str, int] = {}
+        self._healed: dict[str, Dialect] = {}
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -66,7 +70,7 @@ class Upstream:
         fault = Fault("server", "No provider was asked.")
         for n, destination in enumerate(route.destinations):
             try:
-                return await self._with_keys(destination, body(destination), snapshot, path)
+                return await self._healing(destination, body, snapshot, path)
             except UpstreamError as error:
                 fault = error.fault
                 last = n == len(route.destinations) - 1
@@ -76,6 +80,29 @@ class Upstream:
                     "%s failed (%s), trying %s", destination.name, fault.message, route.destinations[n + 1].name
                 )
         raise UpstreamError(fault)
+
+    async def _healing(self, destination: Destination, body: Body, snapshot: Snapshot, path: str) -> Opened:
+        """Asks once, and once more in other words when the refusal says which words it wants; these are remembered."""
+        known = self._healed.get(destination.name)
+        if known is not None:
+            destination = msgspec.structs.replace(destination, dialect=known)
+        said = body(destination)
+        try:
+            return await self._with_keys(destination, said, snapshot, path)
+        except UpstreamError as error:
+            repaired = healed(destination.dialect, error.fault.heal) if error.fault.heal else None
+            if repaired is None:
+                raise
+            destination = msgspec.structs.replace(destination, dialect=repaired)
+            again = body(destination)
+            if again == said and not str(error.fault.heal).startswith("retry"):
+                raise
+            log.warning(
+                "%s refused (%s); trying once more with %s", destination.name, error.fault.message, error.fault.heal
+            )
+        opened = await self._with_keys(destination, again, snapshot, path)
+        self._healed[destination.name] = destination.dialect
+        return opened
 
     async def _with_keys(self, destination: Destination, body: bytes, snapshot: Snapshot, path: str) -> Opened:
         keys = self._rotated(destination)

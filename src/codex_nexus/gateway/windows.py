@@ -40,7 +40,7 @@ class Windows:
 
     def _read(self) -> dict[str, int]:
         try:
-            value = json.loads(self._path.read_text("utf-8")) if self._path is not None else {}
+            value: object = json.loads(self._path.read_text("utf-8")) if self._path is not None else {}
         except (OSError, ValueError):
             return {}
         windows = codec.as_object((codec.as_object(value) or {}).get("windows")) or {}

@@ -35,9 +35,9 @@ BRIDGE = codec.to_text("OK.")
 IMAGE_FOLLOWS = codec.to_text("[image follows]")
 SUMMARISE = codec.to_text(
     "This conversation is about to be replaced by a summary. Write that summary now, for yourself: you will go on "
-    "with nothing but it. Say what the user wants and every constraint they named; what was done and decided, with the "
-    "exact names of files, functions and commands; what was found out; what is left to do, in order. Be complete and brief. "
-    "Do not call any tool and do not go on with the work."
+    "with nothing but it. Say what the user wants and every constraint they named; what was done and decided, with "
+    "the exact names of files, functions and commands; what was found out; what is left to do, in order. Be complete "
+    "and brief. Do not call any tool and do not go on with the work."
 )
 SUMMARY = codec.to_text("Summary of the conversation so far:")
 
