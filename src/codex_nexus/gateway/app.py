@@ -33,12 +33,7 @@ def make_app(gateway: Gateway) -> web.Application:
         app.router.add_get(f"{prefix}/models/{{id:.+}}", models.one)
     app.router.add_get("/healthz", _health)
     app.router.add_route("*", "/{path:.*}", _nowhere)
-    app.on_cleanup.append(_close)
     return app
-
-
-async def _close(app: web.Application) -> None:
-    await app[GATEWAY].close()
 
 
 @web.middleware

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 
 import aiohttp
 import msgspec
@@ -13,6 +14,7 @@ from codex_nexus.errors import InvalidRequest
 from codex_nexus.gateway.body import read_body
 from codex_nexus.gateway.replies import UpstreamError, fault_reply
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY
+from codex_nexus.gateway.upstream import Opened
 from codex_nexus.routing import Destination
 from codex_nexus.translate.clients import PLAIN
 from codex_nexus.wire import codec
@@ -38,11 +40,24 @@ async def create(request: web.Request) -> web.StreamResponse:
             return body
         return codec.encode({**fields, "model": destination.model})
 
+    record = gateway.traffic.begin(f"chat_{secrets.token_hex(8)}", model, route.destinations[0].name, PLAIN.name)
     try:
         opened = await gateway.upstream.open(route, mapped, snapshot)
+        record.upstream = opened.destination.name
+        response = await _passed(request, opened)
+        gateway.traffic.end(record, "completed")
     except UpstreamError as error:
-        log.info("%s -> %s refused: %s", model, route.destinations[0].name, error.fault.message)
+        gateway.traffic.end(record, "refused", fault=error.fault.message)
+        log.info("%s -> %s refused: %s", model, record.upstream, error.fault.message)
         return fault_reply(error.fault, PLAIN)
+    finally:
+        gateway.traffic.end(record, "gone")
+    log.info("%s -> %s passed through", model, record.upstream)
+    return response
+
+
+async def _passed(request: web.Request, opened: Opened) -> web.StreamResponse:
+    """Upstream's bytes as they come."""
     upstream = opened.response
     try:
         response = web.StreamResponse(status=upstream.status, headers=request[CORS])
@@ -61,7 +76,6 @@ async def create(request: web.Request) -> web.StreamResponse:
         raise
     finally:
         upstream.close()
-    log.info("%s -> %s passed through", model, opened.destination.name)
     return response
 
 

@@ -43,6 +43,7 @@ class LiveTurn:
         self.streamed = streamed
         self.stopped: StopReason | None = None
         self.idle_s = 300.0
+        self.closed = False
         self._request = request
         self._encoder = EventEncoder()
         self._response: web.StreamResponse | None = None
@@ -128,6 +129,7 @@ class LiveTurn:
 
     async def close(self) -> None:
         """Lets go of what is under way in the background."""
+        self.closed = True
         for task in (self._beginning, self._beating):
             if task is not None and not task.done():
                 task.cancel()
@@ -155,10 +157,9 @@ class Watch:
         """The turn is over."""
         self._turns.discard(turn)
 
-    def stop_all(self) -> None:
-        """The gateway ends: every turn still gets its one ending."""
-        for turn in list(self._turns):
-            turn.stop("shutdown")
+    def running(self) -> list[LiveTurn]:
+        """The turns under way."""
+        return list(self._turns)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

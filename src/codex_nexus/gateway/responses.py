@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import logging
 import secrets
 import time
+from typing import cast
 
 import aiohttp
 import msgspec
@@ -17,10 +18,12 @@ from codex_nexus.gateway.body import read_body
 from codex_nexus.gateway.live import ClientGone, LiveTurn
 from codex_nexus.gateway.replies import UpstreamError, client_of, fault_reply
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY, Gateway
+from codex_nexus.gateway.traffic import TurnStatus
 from codex_nexus.gateway.upstream import Opened, pieces, teller
 from codex_nexus.routing import Caller, Destination, Route
 from codex_nexus.sessions.store import StoredTurn
 from codex_nexus.snapshot import Snapshot
+from codex_nexus.translate.clients import Client
 from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.turn import Turn, input_items, open_turn
 from codex_nexus.wire import codec
@@ -46,7 +49,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     stored = await _history(gateway, asked, caller)
     client = client_of(request.headers)
     turn = open_turn(asked, stored, client, new_id, int(time.time()))
-    work = _Work(gateway=gateway, snapshot=snapshot, asked=asked, caller=caller, route=route, turn=turn)
+    work = _Work(gateway=gateway, snapshot=snapshot, asked=asked, caller=caller, route=route, turn=turn, client=client)
     headers = {
         "x-nexus-upstream": _ascii(route.destinations[0].name),
         "x-models-etag": gateway.etag(snapshot),
@@ -56,9 +59,10 @@ async def create(request: web.Request) -> web.StreamResponse:
     try:
         return await (work.stream(live) if asked.stream else work.reply(live))
     except UpstreamError as error:
-        work.log(f"refused: {error.fault.message}")
+        work.ended("refused", error.fault.message)
         return fault_reply(error.fault, client)
     finally:
+        work.ended("gone")
         gateway.watch.remove(live)
         await live.close()
 
@@ -75,6 +79,7 @@ class _Work:
         caller: Caller,
         route: Route,
         turn: Turn,
+        client: Client,
     ) -> None:
         self._gateway = gateway
         self._snapshot = snapshot
@@ -82,27 +87,25 @@ class _Work:
         self._caller = caller
         self._route = route
         self._turn = turn
-        self._began = time.monotonic()
-        self._served: Destination | None = None
+        name = route.destinations[0].name
+        self._record = gateway.traffic.begin(turn.response.id, route.asked, name, client.name)
 
     async def stream(self, live: LiveTurn) -> web.StreamResponse:
         """Events to the client as they come, then the one ending."""
-        opened: Opened | None = None
         try:
             opened = await self._open(live)
         except UpstreamError as error:
             if not live.begun:
                 raise
-            await self._end(live, self._turn.fail(error.fault, _now()))
+            with contextlib.suppress(ClientGone):
+                await live.begin()
+                await self._end(live, self._turn.fail(error.fault, _now()))
             return live.response
         try:
             await live.begin()
             await self._pump(live, opened)
         except ClientGone:
-            self.log("the client went away")
-        except asyncio.CancelledError:
-            self.log("the client went away")
-            raise
+            pass
         finally:
             _let_go(opened)
         return live.response
@@ -127,7 +130,7 @@ class _Work:
         except UpstreamError as error:
             self._gateway.windows.learn(self._route.destinations[0].name, error.fault)
             raise
-        self._served = opened.destination
+        self._record.upstream = opened.destination.name
         live.headers["x-nexus-upstream"] = _ascii(opened.destination.name)
         idle = self._snapshot.config.timeouts.idle_s or opened.destination.dialect.idle_timeout_s
         live.attach(opened, idle)
@@ -173,7 +176,8 @@ class _Work:
         if live.streamed:
             await live.write(events)
             await live.response.write_eof()
-        self.log()
+        response = self._turn.response
+        self.ended(cast("TurnStatus", response.status))
 
     async def _keep(self) -> None:
         response = self._turn.response
@@ -183,16 +187,15 @@ class _Work:
             response.store = False
             log.warning("response %s is not stored: %s", response.id, error.message)
 
-    def log(self, outcome: str = "") -> None:
-        """One line a turn."""
-        response, served = self._turn.response, self._served or self._route.destinations[0]
-        usage = response.usage
-        tokens = f"{usage.input_tokens}+{usage.output_tokens} tokens" if usage else "no usage"
-        fault = f": {response.error.message}" if response.error else ""
-        took = time.monotonic() - self._began
-        log.info(
-            "%s -> %s %s%s, %s, %.1f s", self._route.asked, served.name, outcome or response.status, fault, tokens, took
-        )
+    def ended(self, status: TurnStatus, fault: str = "") -> None:
+        """Writes the turn into the book and the log, once."""
+        record = self._record
+        if record.id not in self._gateway.traffic.running:
+            return
+        self._gateway.traffic.end(record, status, self._turn.response, fault)
+        tokens = f"{record.input_tokens}+{record.output_tokens} tokens" if record.input_tokens else "no usage"
+        said = f"{status}: {record.fault}" if record.fault else status
+        log.info("%s -> %s %s, %s, %.1f s", record.asked, record.upstream, said, tokens, record.seconds)
 
 
 def _let_go(opened: Opened) -> None:

@@ -10,6 +10,7 @@ from msgspec import Raw
 from codex_nexus.errors import StoreError
 from codex_nexus.gateway.listing import Listings
 from codex_nexus.gateway.live import Watch
+from codex_nexus.gateway.traffic import Traffic
 from codex_nexus.gateway.upstream import Upstream
 from codex_nexus.gateway.windows import Windows
 from codex_nexus.routing import Caller, Route, needs_listing, resolve
@@ -26,7 +27,8 @@ class Gateway:
         self.listings = Listings(self.upstream)
         self.watch = Watch()
         self.windows = Windows(home)
-        self._store = store
+        self.traffic = Traffic()
+        self.store = store
 
     async def route(self, snapshot: Snapshot, asked: str, caller: Caller) -> Route:
         """The route of a model name; asks a provider for its list only when that decides what the name means.
@@ -49,17 +51,17 @@ class Gateway:
         Raises:
             StoreError: it is not kept.
         """
-        if self._store is None:
+        if self.store is None:
             raise StoreError("there is no session store")
-        await self._store.put(turn)
+        await self.store.put(turn)
 
     async def history(self, response_id: str, identity: str) -> list[Raw] | None:
         """The items of a stored chain, or None."""
-        return None if self._store is None else await self._store.history(response_id, identity)
+        return None if self.store is None else await self.store.history(response_id, identity)
 
     async def resource(self, response_id: str, identity: str) -> bytes | None:
         """A stored response, or None."""
-        return None if self._store is None else await self._store.resource(response_id, identity)
+        return None if self.store is None else await self.store.resource(response_id, identity)
 
     async def close(self) -> None:
         """Lets go of everything but the store, which belongs to the service."""

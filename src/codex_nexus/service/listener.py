@@ -12,10 +12,12 @@ from aiohttp import ClientSession, ClientTimeout, web
 
 from codex_nexus.errors import NexusError
 from codex_nexus.gateway.app import make_app
+from codex_nexus.gateway.live import LiveTurn
 from codex_nexus.gateway.state import Gateway
 
 DRAIN_S = 10.0
 _FAREWELL_S = 2.0
+_LONGEST_TURN_S = 7200.0
 
 
 class Listener:
@@ -80,18 +82,26 @@ class Listener:
         """Takes no more callers, lets running turns finish for a while, ends the others properly."""
         if self._site is not None:
             await self._site.stop()
-        watch = self._gateway.watch
-        if not await _emptied(watch, DRAIN_S):
-            watch.stop_all()
-            await _emptied(watch, _FAREWELL_S)
+        running = self._gateway.watch.running()
+        if not await _over(running, DRAIN_S):
+            for turn in running:
+                turn.stop("shutdown")
+            await _over(running, _FAREWELL_S)
+        await self._runner.cleanup()
+
+    async def retire(self) -> None:
+        """Another listener has taken over: takes no more callers and ends when the last running turn has."""
+        if self._site is not None:
+            await self._site.stop()
+        await _over(self._gateway.watch.running(), _LONGEST_TURN_S)
         await self._runner.cleanup()
 
 
-async def _emptied(watch: Any, seconds: float) -> bool:
+async def _over(turns: list[LiveTurn], seconds: float) -> bool:
     deadline = asyncio.get_running_loop().time() + seconds
-    while len(watch) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - at the end of life only
+    while any(not turn.closed for turn in turns) and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(0.05)
-    return not len(watch)
+    return all(turn.closed for turn in turns)
 
 
 def _shown(host: str) -> str:

@@ -7,8 +7,9 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -44,17 +45,26 @@ class Supervisor:
     """Everything that runs in this process."""
 
     def __init__(self, home: Path, overrides: Overrides, say: Say) -> None:
-        self._home = home
+        self.home = home
+        self.started_at = time.time()
         self._overrides = overrides
         self._say = say
-        self._store: SessionStore | None = None
+        self._gateway: Gateway | None = None
         self._listener: Listener | None = None
-        self._pruning: asyncio.Task[None] | None = None
+        self._background: set[asyncio.Task[None]] = set()
+        self._ended = asyncio.Event()
 
     @property
     def address(self) -> str:
         """The gateway's URL, once started."""
         return self._listener.address if self._listener is not None else ""
+
+    @property
+    def gateway(self) -> Gateway:
+        """What serves the API port, once started."""
+        if self._gateway is None:
+            raise RuntimeError("not started")
+        return self._gateway
 
     async def start(self) -> None:
         """Builds and starts the services.
@@ -64,63 +74,129 @@ class Supervisor:
             NexusError: the address cannot be used.
         """
         snapshot = self.read()
-        self._store = self._open_store(snapshot.config)
-        self._listener = Listener(
-            Gateway(snapshot, self._store, self._home), snapshot.config.host, snapshot.config.port
-        )
-        await self._listener.start()
-        if self._store is not None:
-            self._pruning = asyncio.create_task(_prune(self._store, snapshot.config.retention_days))
+        self._gateway = Gateway(snapshot, self._open_store(snapshot.config), self.home)
+        self._listener = await self._listening(snapshot.config)
+        self._spawn(self._prune())
         self._say(f"[nexus] Codex Nexus running: {self.address}")
 
+    async def _listening(self, config: Config) -> Listener:
+        listener = Listener(self.gateway, config.host, config.port)
+        await listener.start()
+        return listener
+
     def read(self) -> Snapshot:
-        """The snapshot of the files, with the command line over them."""
-        loaded = config_file.load(self._home)
+        """The snapshot of the files, with the command line over them.
+
+        Raises:
+            ConfigError: with every problem.
+        """
+        loaded = config_file.load(self.home)
         for note in loaded.notes:
             self._say(f"[nexus] {note}")
         if loaded.problems:
-            raise ConfigError(str(self._home / "config.json"), loaded.problems)
-        config = loaded.config
+            raise ConfigError(str(self.home / "config.json"), loaded.problems)
+        return self._built(loaded.config, loaded.unknown)
+
+    def _built(self, config: Config, unknown: dict[str, Any]) -> Snapshot:
+        config = self._overridden(config)
+        if not config.access_token and not is_loopback_host(config.host):
+            config = self._with_token(config, unknown)
+        return snapshot_floor.build(config, snapshot_floor.load_catalogue(self.home))
+
+    def _overridden(self, config: Config) -> Config:
         if self._overrides.host is not None:
             config = msgspec.structs.replace(config, host=self._overrides.host)
         if self._overrides.port is not None:
             config = msgspec.structs.replace(config, port=self._overrides.port)
-        if not config.access_token and not is_loopback_host(config.host):
-            config = self._with_token(loaded, config)
-        return snapshot_floor.build(config, snapshot_floor.load_catalogue(self._home))
+        return config
 
-    def _with_token(self, loaded: config_file.LoadedConfig, config: Config) -> Config:
+    def _with_token(self, config: Config, unknown: dict[str, Any]) -> Config:
         token = Secret(config_file.new_access_token())
-        path = config_file.save(self._home, msgspec.structs.replace(loaded.config, access_token=token), loaded.unknown)
+        written = config_file.load(self.home).config
+        path = config_file.save(self.home, msgspec.structs.replace(written, access_token=token), unknown)
         self._say(f"[nexus] {config.host} is reachable from other machines: callers need the access_token in {path}.")
         return msgspec.structs.replace(config, access_token=token)
 
     def _open_store(self, config: Config) -> SessionStore | None:
         try:
-            return SqliteStore(_store_path(config.store, self._home))
+            return SqliteStore(_store_path(config.store, self.home))
         except StoreError as error:
             self._say(f"[nexus] {error.message} Responses are not stored.")
             return None
 
+    async def apply(self, config: Config, unknown: dict[str, Any]) -> None:
+        """Hot restart: builds the new world, starts it, swaps, saves; running streams finish on the old one.
+
+        Raises:
+            ConfigError, NexusError: nothing was changed, the old world goes on; the message says why.
+        """
+        old, was = self.gateway.snapshot, self._listener
+        new = self._built(config, unknown)
+        moved = (new.config.host, new.config.port) != (old.config.host, old.config.port)
+        listener = await self._listening(new.config) if moved else was
+        store = self._open_store(new.config) if new.config.store != old.config.store else self.gateway.store
+        try:
+            config_file.save(self.home, config, unknown)
+        except ConfigError:
+            if moved and listener is not None:
+                await listener.stop()
+            raise
+        self.gateway.snapshot, self._listener = new, listener
+        replaced, self.gateway.store = self.gateway.store, store
+        if moved and was is not None:
+            self._spawn(was.retire())
+        if replaced is not None and replaced is not store:
+            self._spawn(_close_later(replaced, self.gateway))
+        self._say(f"[nexus] Configuration applied: {self.address}")
+
+    def shut_down(self) -> None:
+        """Asks `run` to end, gracefully."""
+        self._ended.set()
+
     async def run(self) -> None:
-        """Runs until SIGINT or SIGTERM, then stops gracefully."""
+        """Runs until SIGINT, SIGTERM or `shut_down`, then stops gracefully."""
         await self.start()
-        ended = asyncio.Event()
-        _on_signals(ended.set)
-        await ended.wait()
+        _on_signals(self.shut_down)
+        await self._ended.wait()
         self._say("[nexus] Stopping; running answers may finish.")
         await self.stop()
 
     async def stop(self) -> None:
         """Stops everything, the store last."""
-        if self._pruning is not None:
-            self._pruning.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._pruning
         if self._listener is not None:
             await self._listener.stop()
-        if self._store is not None:
-            await self._store.close()
+        for task in list(self._background):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        if self._gateway is not None:
+            await self._gateway.close()
+            if self._gateway.store is not None:
+                await self._gateway.store.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _prune(self) -> None:
+        while True:
+            days, store = self.gateway.snapshot.config.retention_days, self.gateway.store
+            try:
+                count = await store.prune(int(time.time()) - days * _DAY_S) if days and store is not None else 0
+                if count:
+                    log.info("forgot %d responses older than %d days", count, days)
+            except StoreError as error:
+                log.warning("old responses cannot be removed: %s", error.message)
+            await asyncio.sleep(_PRUNE_EVERY_S)
+
+
+async def _close_later(store: SessionStore, gateway: Gateway) -> None:
+    """Closes a store that was replaced, once the turns that may still write to it are over."""
+    running = gateway.watch.running()
+    while any(not turn.closed for turn in running):
+        await asyncio.sleep(1)
+    await store.close()
 
 
 def is_loopback_host(host: str) -> bool:
@@ -147,14 +223,3 @@ def _on_signals(stop: Callable[[], None]) -> None:
             loop.add_signal_handler(number, stop)
         except NotImplementedError:  # Windows has no such handlers in the loop
             signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(stop) and None)
-
-
-async def _prune(store: SessionStore, days: int) -> None:
-    while days:
-        try:
-            count = await store.prune(int(time.time()) - days * _DAY_S)
-            if count:
-                log.info("forgot %d responses older than %d days", count, days)
-        except StoreError as error:
-            log.warning("old responses cannot be removed: %s", error.message)
-        await asyncio.sleep(_PRUNE_EVERY_S)

@@ -45,7 +45,7 @@ WITH RECURSIVE chain (id, depth) AS (
     SELECT responses.prev, chain.depth + 1 FROM responses JOIN chain ON responses.id = chain.id
     WHERE responses.prev IS NOT NULL
 )
-SELECT responses.input, responses.output, responses.owner, responses.status
+SELECT responses.input, responses.output, responses.owner, responses.status, responses.prev
 FROM chain JOIN responses ON responses.id = chain.id ORDER BY chain.depth DESC
 """
 _MOST_AT_ONCE = 256
@@ -65,11 +65,14 @@ class SqliteStore:
         """
         self._path = path
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closed = False
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            writer = self._connected()
-            _migrate(writer, path)
-            self._reader_db = self._connected()
+            with contextlib.ExitStack() as unless_all_is_well:
+                writer = unless_all_is_well.enter_context(contextlib.closing(self._connected()))
+                _migrate(writer, path)
+                self._reader_db = self._connected()
+                unless_all_is_well.pop_all()
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"The session store {path} cannot be opened: {error}.") from None
         self._reader = ThreadPoolExecutor(1, "nexus-store-reader")
@@ -99,9 +102,11 @@ class SqliteStore:
         )
 
     async def history(self, response_id: str, owner: str) -> list[Raw] | None:
-        """The chain's items; None when it is unknown, another caller's, or did not end well."""
+        """The chain's items; None when it is unknown, another caller's, not whole any more, or did not end well."""
         rows = await self._read(lambda db: db.execute(_CHAIN, (response_id,)).fetchall())
         if not rows or owner not in ("", rows[-1][2]) or rows[-1][3] in ("failed", "cancelled"):
+            return None
+        if rows[0][4] is not None:
             return None
         return [Raw(part) for row in rows for part in (row[0], row[1])]
 
@@ -123,6 +128,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Writes what waits, then closes."""
+        self._closed = True
         self._jobs.put(None)
         await asyncio.to_thread(self._writer.join)
         self._reader.shutdown()
@@ -135,6 +141,8 @@ class SqliteStore:
             raise StoreError(f"The session store cannot be read: {error}.") from None
 
     async def _queued(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._closed:
+            raise StoreError("The session store is closed.")
         future: Future[T] = Future()
         self._jobs.put((work, future))
         try:
@@ -178,7 +186,7 @@ def _commit(db: sqlite3.Connection, jobs: list[_Job]) -> None:
                 results.append((future, None))
                 results[-1] = (future, work(db))
         db.execute("COMMIT")
-    except sqlite3.Error as error:
+    except Exception as error:  # noqa: BLE001 - whoever waits is told; the writer must live on
         with contextlib.suppress(sqlite3.Error):
             db.execute("ROLLBACK")
         for _, future in jobs:

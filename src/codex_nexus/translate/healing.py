@@ -1,4 +1,4 @@
-"""The one repair after a refusal: a heal (see faults) as a change of the dialect. Pure, so that it can be remembered."""
+"""The one repair after a refusal: a heal (see faults) as a change of the dialect. Pure, so it can be remembered."""
 
 from __future__ import annotations
 

@@ -1,0 +1,88 @@
+"""What goes through the gateway, for people: the turns under way and the last ones that ended. Bounded, in memory."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+from codex_nexus.wire.responses import Response
+
+_LAST = 200
+
+TurnStatus = Literal["running", "completed", "incomplete", "failed", "refused", "gone"]
+Listener = Callable[["TurnRecord"], None]
+
+
+class TurnRecord(Struct):
+    """One turn as a row: holds nothing of what was said.
+
+    Attributes:
+        id: the response's id.
+        at: unix time of its beginning.
+        asked: the model name that the client asked for.
+        upstream: `provider/model` that serves it.
+        client: `codex` or `plain`.
+        seconds: how long it took; so far, while it runs.
+        fault: why it failed, as the client was told.
+    """
+
+    id: str
+    at: float
+    asked: str
+    upstream: str
+    client: str
+    status: TurnStatus = "running"
+    seconds: float = 0.0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    fault: str = ""
+
+
+class Traffic:
+    """The book of turns. Listeners are told of each beginning and each end."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, TurnRecord] = {}
+        self.ended: deque[TurnRecord] = deque(maxlen=_LAST)
+        self.turns = 0
+        self.failures = 0
+        self._listeners: set[Listener] = set()
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Tells a listener from now on; call the result to stop."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    def begin(self, response_id: str, asked: str, upstream: str, client: str) -> TurnRecord:
+        """A turn begins."""
+        record = TurnRecord(response_id, time.time(), asked, upstream, client)
+        self.running[response_id] = record
+        self.turns += 1
+        self._tell(record)
+        return record
+
+    def end(self, record: TurnRecord, status: TurnStatus, response: Response | None = None, fault: str = "") -> None:
+        """A turn has ended; a second call changes nothing."""
+        if self.running.pop(record.id, None) is None:
+            return
+        record.status = status
+        record.seconds = time.time() - record.at
+        record.fault = fault or (response.error.message if response is not None and response.error else "")
+        if response is not None and response.usage is not None:
+            usage = response.usage
+            record.input_tokens, record.output_tokens = usage.input_tokens, usage.output_tokens
+            record.cached_tokens = usage.input_tokens_details.cached_tokens
+            record.reasoning_tokens = usage.output_tokens_details.reasoning_tokens
+        self.failures += status in ("failed", "refused")
+        self.ended.append(record)
+        self._tell(record)
+
+    def _tell(self, record: TurnRecord) -> None:
+        for listener in list(self._listeners):
+            listener(record)
