@@ -99,7 +99,7 @@ class Listener:
 
 async def _over(turns: list[LiveTurn], seconds: float) -> bool:
     deadline = asyncio.get_running_loop().time() + seconds
-    while any(not turn.closed for turn in turns) and asyncio.get_running_loop().time() < deadline:
+    while any(not turn.closed for turn in turns) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     return all(turn.closed for turn in turns)
 

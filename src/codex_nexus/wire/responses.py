@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -101,7 +102,7 @@ def invalid_field(error: msgspec.ValidationError, prefix: str = "") -> InvalidRe
     path = (found.group("path") if found else "").removeprefix("$").lstrip(".")
     path = f"{prefix}{path if not prefix or path.startswith('[') or not path else '.' + path}"
     told = _AT.sub("", text)
-    code = "invalid_type" if told.startswith("Expected") and "`" in told else "invalid_value"
+    code = "invalid_type" if " got " in told else "integer_below_min_value" if "`int` >=" in told else "invalid_value"
     where = f" for '{path}'" if path else ""
     return InvalidRequest(f"Invalid value{where}: {told[0].lower()}{told[1:]}.", path or None, code)
 
@@ -225,7 +226,7 @@ class Response(Struct, kw_only=True):
     top_logprobs: int = 0
     text: Any
     tool_choice: Any = "auto"
-    tools: list[Any] = []
+    tools: list[Raw] = []
     truncation: str = "disabled"
     usage: ResponseUsage | None = None
     metadata: dict[str, str] = {}
@@ -256,7 +257,7 @@ def echoed(request: CreateResponse, response_id: str, now: int) -> Response:
         top_logprobs=request.top_logprobs or 0,
         text=_echoed_text(text),
         tool_choice="auto" if request.tool_choice is None else request.tool_choice,
-        tools=[_echoed_tool(tool) for tool in request.tools or []],
+        tools=[_echoed_tool(bytes(tool)) for tool in request.tools or []],
         truncation=request.truncation or "disabled",
         metadata=request.metadata or {},
     )
@@ -275,10 +276,10 @@ def _echoed_text(text: TextOptions) -> dict[str, Any]:
     return echo | ({"verbosity": text.verbosity} if text.verbosity else {})
 
 
-def _echoed_tool(tool: Raw) -> Any:
+@lru_cache(maxsize=4096)
+def _echoed_tool(tool: bytes) -> Raw:
     """A tool as it was sent; for functions, with the keys that schemas require of an echo."""
-    value = codec.decode_any(tool)
-    fields = codec.as_object(value)
-    if fields is not None and fields.get("type") == "function":
-        return {"description": None, "parameters": None, "strict": None} | fields
-    return value
+    fields = codec.as_object(codec.decode_any(tool))
+    if fields is None or fields.get("type") != "function":
+        return Raw(tool)
+    return Raw(codec.encode({"description": None, "parameters": None, "strict": None} | fields))
