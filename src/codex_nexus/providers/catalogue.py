@@ -88,14 +88,27 @@ class CatalogueFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     providers: tuple[ProviderRecord, ...] = ()
 
 
+_MOST_RESOLVED = 1024
+
+
 class Catalogue(msgspec.Struct, frozen=True):
     """All providers by id, and the family rules in order."""
 
     providers: dict[str, ProviderRecord]
     families: tuple[Rule, ...]
+    resolved: dict[tuple[str, str], Dialect] = {}
+    """Dialects that were worked out before; the same question comes with every request."""
 
     def dialect(self, provider_id: str, model: str) -> Dialect:
         """How this provider speaks for this model: defaults, provider, families, the provider's own rules."""
+        known = self.resolved.get((provider_id, model))
+        if known is None:
+            if len(self.resolved) >= _MOST_RESOLVED:
+                self.resolved.clear()
+            known = self.resolved[provider_id, model] = self._resolve(provider_id, model)
+        return known
+
+    def _resolve(self, provider_id: str, model: str) -> Dialect:
         provider = self.providers[provider_id]
         patches = [provider.dialect]
         patches += [rule.dialect for rule in self.families if rule.covers(model)]

@@ -67,7 +67,7 @@ class _Declaration(msgspec.Struct):
 _declaration = msgspec.json.Decoder(_Declaration)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _declared(tool: bytes, namespace: str | None) -> tuple[DeclaredTool, ...]:
     """The callable tools of one declaration; none for hosted tools, which a provider cannot run."""
     said = _declaration.decode(tool)
@@ -184,7 +184,7 @@ class ToolTable:
 _INPUT = "The whole input of the tool as plain text, exactly as its format asks."
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _offer(tool: DeclaredTool, name: str, subset: Subset, keep_strict: bool) -> bytes:  # noqa: FBT001
     if tool.kind == "custom":
         text = {"type": "string", "description": _INPUT}

@@ -86,13 +86,25 @@ def decode_create(body: bytes) -> CreateResponse:
     """
     try:
         body.decode()
-        request = _decoder.decode(codec.mend_escapes(body))
+        request = _decoded(body)
     except msgspec.ValidationError as error:
         raise invalid_field(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"The body is not valid JSON: {error}.", code="invalid_json") from None
     _check(request)
     return request
+
+
+def _decoded(body: bytes) -> CreateResponse:
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        mended = codec.mend_escapes(body)
+        if mended is body:
+            raise
+        return _decoder.decode(mended)
 
 
 def invalid_field(error: msgspec.ValidationError, prefix: str = "") -> InvalidRequest:
@@ -276,7 +288,7 @@ def _echoed_text(text: TextOptions) -> dict[str, Any]:
     return echo | ({"verbosity": text.verbosity} if text.verbosity else {})
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _echoed_tool(tool: bytes) -> Raw:
     """A tool as it was sent; for functions, with the keys that schemas require of an echo."""
     fields = codec.as_object(codec.decode_any(tool))
