@@ -9,7 +9,7 @@ from aiohttp import web
 
 from codex_nexus import __version__
 from codex_nexus.errors import NexusError, NotFound, RequestError
-from codex_nexus.gateway import chat, models, responses
+from codex_nexus.gateway import chat, models, responses, websocket
 from codex_nexus.gateway.guard import admit, cors_headers, preflight_headers
 from codex_nexus.gateway.replies import UpstreamError, client_of, envelope, error_reply, fault_reply
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY, Gateway
@@ -88,11 +88,9 @@ async def _alive(_: web.Request) -> web.Response:
 
 
 async def _upgrade(request: web.Request) -> web.StreamResponse:
-    """No WebSocket yet: 426 alone makes Codex go on over HTTP at once."""
+    """The WebSocket, for clients that ask for one."""
     if request.headers.get("Upgrade", "").lower() == "websocket":
-        raise RequestError(
-            "This gateway does not speak WebSocket here; use POST.", status=426, headers={"Upgrade": "HTTP/1.1"}
-        )
+        return await websocket.serve(request)
     raise RequestError("Use POST to create a response.", status=405, headers={"Allow": "POST, HEAD"})
 
 

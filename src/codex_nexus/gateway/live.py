@@ -11,11 +11,10 @@ import contextlib
 from collections.abc import Coroutine
 from typing import Any, Literal
 
-from aiohttp import web
-
+from codex_nexus.gateway.doors import ClientGone, Door
 from codex_nexus.gateway.upstream import Opened
 from codex_nexus.translate.turn import Turn
-from codex_nexus.wire.events import Event, EventEncoder
+from codex_nexus.wire.events import Event
 
 TICK_S = 0.5
 GRACE_S = 4.0
@@ -27,44 +26,25 @@ SETTLE_S = 2.0
 
 StopReason = Literal["idle", "settled", "shutdown"]
 
-_HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-
-
-class ClientGone(Exception):
-    """The client closed the connection; nothing is left to say."""
-
 
 class LiveTurn:
-    """One turn on its way to a client. `streamed` tells whether the client wants events or one reply."""
+    """One turn on its way through a door."""
 
-    def __init__(self, request: web.Request, turn: Turn, headers: dict[str, str], *, streamed: bool) -> None:
+    def __init__(self, turn: Turn, door: Door) -> None:
         self.turn = turn
-        self.headers = headers
-        self.streamed = streamed
+        self.door = door
         self.stopped: StopReason | None = None
         self.idle_s = 300.0
         self.closed = False
-        self._request = request
-        self._encoder = EventEncoder()
-        self._response: web.StreamResponse | None = None
         self._beginning: asyncio.Task[None] | None = None
         self._beating: asyncio.Task[None] | None = None
         self._opened: Opened | None = None
+        self.started = False
+        self.patience = asyncio.timeout(None)
+        """Around the wait for upstream, so that it can be ended."""
         loop = asyncio.get_running_loop()
         self._time = loop.time
         self._last_read = self._last_write = loop.time()
-
-    @property
-    def begun(self) -> bool:
-        """Headers went out: an error can only be told inside the stream."""
-        return self._response is not None
-
-    @property
-    def response(self) -> web.StreamResponse:
-        """The stream to the client, once `begun`."""
-        if self._response is None:
-            raise RuntimeError("the stream has not begun")
-        return self._response
 
     def attach(self, opened: Opened, idle_s: float) -> None:
         """The upstream's answer is here."""
@@ -77,16 +57,15 @@ class LiveTurn:
         self._last_read = self._time()
 
     async def begin(self) -> None:
-        """Sends headers and the first two events, once."""
+        """Opens the door and sends the first two events, once."""
         if self._beginning is not None:
             await asyncio.shield(self._beginning)
-        elif self._response is None:
+        elif not self.started:
             await self._begin()
 
     async def _begin(self) -> None:
-        response = web.StreamResponse(headers=_HEADERS | self.headers)
-        self._response = response
-        await response.prepare(self._request)
+        self.started = True
+        await self.door.open()
         await self.write(self.turn.start())
 
     async def write(self, events: list[Event]) -> None:
@@ -97,10 +76,7 @@ class LiveTurn:
         """
         if events:
             self._last_write = self._time()
-            try:
-                await self.response.write(self._encoder.sse(events))
-            except ConnectionError as error:
-                raise ClientGone from error
+            await self.door.send(events)
 
     def look(self, now: float) -> None:
         """What the clock asks once in a while; never waits."""
@@ -110,18 +86,24 @@ class LiveTurn:
                 self.stop("settled")
             elif silent > self.idle_s:
                 self.stop("idle")
-        if not self.streamed:
+        if not self.door.live:
             return
-        if not self.begun and now - self._last_write > GRACE_S and self._beginning is None:
+        if not self.started and now - self._last_write > GRACE_S:
+            self.started = True
             self._beginning = asyncio.create_task(self._quietly(self._begin()))
-        elif self.begun and now - self._last_write > HEARTBEAT_S and (self._beating is None or self._beating.done()):
-            self._beating = asyncio.create_task(self._quietly(self.write(self.turn.heartbeat())))
+        elif self.started and now - self._last_write > HEARTBEAT_S and (self._beating is None or self._beating.done()):
+            self._beating = asyncio.create_task(self._quietly(self._beat()))
+
+    async def _beat(self) -> None:
+        await self.write(self.turn.heartbeat())
 
     def stop(self, reason: StopReason) -> None:
-        """Ends the reading of upstream; the turn then says why."""
+        """Ends the waiting for upstream or the reading of it; the turn then says why."""
         self.stopped = reason
         if self._opened is not None:
             self._opened.response.close()
+        else:
+            self.patience.reschedule(self._time())
 
     async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
         with contextlib.suppress(ClientGone, ConnectionError, RuntimeError):

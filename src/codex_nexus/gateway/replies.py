@@ -14,7 +14,9 @@ from codex_nexus.translate.faults import Fault
 from codex_nexus.wire import codec
 
 
-class _Error(Struct):
+class ErrorShape(Struct):
+    """The inside of OpenAI's error envelope."""
+
     message: str
     type: str
     param: str | None
@@ -22,7 +24,7 @@ class _Error(Struct):
 
 
 class _Envelope(Struct):
-    error: _Error
+    error: ErrorShape
 
 
 class UpstreamError(Exception):
@@ -43,28 +45,31 @@ def client_of(headers: Mapping[str, str]) -> Client:
 
 def envelope(message: str, kind: str, code: str | None = None, param: str | None = None) -> bytes:
     """OpenAI's error envelope."""
-    return codec.encode(_Envelope(_Error(message, kind, param, code)))
+    return codec.encode(_Envelope(ErrorShape(message, kind, param, code)))
 
 
 def error_reply(error: NexusError, client: Client = PLAIN) -> web.Response:
     """The reply to an error of ours."""
-    status, kind, code = error.status, error.type, error.code
+    status, shape = fault_shape(error, client)
+    body = codec.encode(_Envelope(shape))
+    return web.Response(status=status, body=body, content_type="application/json", headers=error.headers)
+
+
+def fault_shape(error: NexusError | UpstreamError, client: Client) -> tuple[int, ErrorShape]:
+    """HTTP status and the inside of the envelope, as this client is told."""
+    if isinstance(error, UpstreamError):
+        fault, answer = error.fault, client.answers[error.fault.kind]
+        return status_for(client, fault), ErrorShape(fault.message, answer.type, None, answer.code or fault.code)
     if client is CODEX and isinstance(error, NoKey):
         # Codex repeats a 401 five times; this one is final until the user mends the configuration.
-        status, kind, code = 400, "invalid_request_error", "invalid_prompt"
-    body = envelope(error.message, kind, code, error.param)
-    return web.Response(status=status, body=body, content_type="application/json", headers=error.headers)
+        return 400, ErrorShape(error.message, "invalid_request_error", error.param, "invalid_prompt")
+    return error.status, ErrorShape(error.message, error.type, error.param, error.code)
 
 
 def fault_reply(fault: Fault, client: Client) -> web.Response:
     """The reply when upstream refused before the stream began."""
-    answer = client.answers[fault.kind]
+    status, shape = fault_shape(UpstreamError(fault), client)
     wait = wait_for(client, fault)
     headers = {} if wait is None else {"Retry-After": str(max(1, math.ceil(wait)))}
-    code = answer.code or fault.code
-    return web.Response(
-        status=status_for(client, fault),
-        body=envelope(fault.message, answer.type, code),
-        content_type="application/json",
-        headers=headers,
-    )
+    body = codec.encode(_Envelope(shape))
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)

@@ -265,7 +265,7 @@ def teller(destination: Destination, snapshot: Snapshot) -> Callable[[str], str]
 
     def tell(text: str) -> str:
         shown = masked(text, *secrets)
-        if not shown or shown.startswith(name):
+        if not shown or shown.startswith((name, "The gateway")):
             return shown
         return f"{name} {shown}" if shown.startswith(("cannot be", "did not")) else f"{name}: {shown}"
 

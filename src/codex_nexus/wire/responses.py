@@ -78,8 +78,12 @@ _decoder = msgspec.json.Decoder(CreateResponse)
 _AT = re.compile(r" - at `(?:key )?(?P<path>[^`]*)`")
 
 
-def decode_create(body: bytes) -> CreateResponse:
+def decode_create(body: bytes, *, chained: bool = False) -> CreateResponse:
     """The request, checked field by field.
+
+    Args:
+        body: JSON.
+        chained: the request may come without input: it only makes an id to build on.
 
     Raises:
         InvalidRequest: not JSON, or a field has a wrong value; `param` names it.
@@ -91,7 +95,7 @@ def decode_create(body: bytes) -> CreateResponse:
         raise invalid_field(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"The body is not valid JSON: {error}.", code="invalid_json") from None
-    _check(request)
+    _check(request, chained=chained)
     return request
 
 
@@ -119,10 +123,11 @@ def invalid_field(error: msgspec.ValidationError, prefix: str = "") -> InvalidRe
     return InvalidRequest(f"Invalid value{where}: {told[0].lower()}{told[1:]}.", path or None, code)
 
 
-def _check(request: CreateResponse) -> None:
+def _check(request: CreateResponse, *, chained: bool) -> None:
     if not request.model:
         raise InvalidRequest("Missing required parameter: 'model'.", "model", "missing_required_parameter")
-    if codec.is_null(request.input) and request.previous_response_id is None and request.conversation is None:
+    follows = chained or request.previous_response_id is not None or request.conversation is not None
+    if codec.is_null(request.input) and not follows:
         raise InvalidRequest("Missing required parameter: 'input'.", "input", "missing_required_parameter")
     if not codec.is_null(request.input) and bytes(memoryview(request.input)[:1]) not in b'"[':
         raise InvalidRequest("'input' must be a string or a list of items.", "input", "invalid_type")

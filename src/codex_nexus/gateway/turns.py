@@ -1,0 +1,223 @@
+"""One turn through the gateway: from a decoded request to its one ending, whatever door it leaves by."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import aiohttp
+import msgspec
+from msgspec import Raw
+
+from codex_nexus.errors import NexusError, ResponseNotFound, StoreError
+from codex_nexus.gateway.doors import ClientGone, Door
+from codex_nexus.gateway.live import LiveTurn
+from codex_nexus.gateway.replies import UpstreamError
+from codex_nexus.gateway.state import Gateway
+from codex_nexus.gateway.traffic import TurnStatus
+from codex_nexus.gateway.upstream import Opened, pieces, teller
+from codex_nexus.routing import Caller, Destination
+from codex_nexus.sessions.store import StoredTurn
+from codex_nexus.translate.clients import Client
+from codex_nexus.translate.faults import Fault
+from codex_nexus.translate.turn import Turn, input_items, open_turn
+from codex_nexus.wire import codec
+from codex_nexus.wire.events import Event
+from codex_nexus.wire.responses import CreateResponse, Response
+
+log = logging.getLogger("codex_nexus.turn")
+
+_BROKEN = Fault("server", "The gateway failed inside; its log says where.")
+_STOPPED = Fault("cancelled", "The gateway was stopped before the answer was complete.")
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id; the only source of randomness that the core is given."""
+    return f"{prefix}_{secrets.token_hex(16)}"
+
+
+class Asker(msgspec.Struct, frozen=True):
+    """Who asks, and what kind of client it is."""
+
+    caller: Caller
+    client: Client
+
+
+async def history_of(gateway: Gateway, asked: CreateResponse, caller: Caller) -> list[Raw]:
+    """The stored items that `previous_response_id` stands for.
+
+    Raises:
+        ResponseNotFound: there is no such response for this caller.
+    """
+    if asked.previous_response_id is None:
+        return []
+    stored = await gateway.history(asked.previous_response_id, caller.identity)
+    if stored is None:
+        raise ResponseNotFound(asked.previous_response_id)
+    return stored
+
+
+async def answer(gateway: Gateway, asked: CreateResponse, asker: Asker, stored: list[Raw], door: Door) -> Response:
+    """Runs a turn; its events go out by the door, its final response comes back.
+
+    Raises:
+        NexusError, UpstreamError: it cannot be answered, and nothing went out yet.
+    """
+    snapshot = gateway.snapshot
+    route = await gateway.route(snapshot, asked.model or "", asker.caller)
+    turn = open_turn(asked, stored, asker.client, new_id, int(time.time()))
+    name = route.destinations[0].name
+    door.headers |= {"x-nexus-upstream": ascii_only(name), "x-models-etag": gateway.etag(snapshot)}
+    work = _Work(gateway, asked, asker, turn)
+    live = LiveTurn(turn, door)
+    gateway.watch.add(live)
+    record = gateway.traffic.begin(turn.response.id, route.asked, name, asker.client.name)
+
+    def body(destination: Destination) -> bytes:
+        return turn.to_chat(destination.dialect, destination.model, teller(destination, snapshot))
+
+    try:
+        opened = await work.open(live, lambda: gateway.upstream.open(route, body, snapshot))
+        if opened is None:
+            return turn.response
+        record.upstream = opened.destination.name
+        door.headers["x-nexus-upstream"] = ascii_only(opened.destination.name)
+        live.attach(opened, snapshot.config.timeouts.idle_s or opened.destination.dialect.idle_timeout_s)
+        try:
+            await live.begin()
+            await work.pump(live, opened)
+        finally:
+            _let_go(opened)
+        return turn.response
+    finally:
+        work.ended("gone")
+        gateway.watch.remove(live)
+        await live.close()
+
+
+class _Work:
+    """What the steps of one turn share."""
+
+    def __init__(self, gateway: Gateway, asked: CreateResponse, asker: Asker, turn: Turn) -> None:
+        self._gateway = gateway
+        self._asked = asked
+        self._asker = asker
+        self._turn = turn
+
+    async def open(self, live: LiveTurn, opening: Callable[[], Awaitable[Opened]]) -> Opened | None:
+        """The upstream's answer, or None when its failure was told inside the stream that had begun meanwhile.
+
+        Raises:
+            NexusError, UpstreamError: there is no answer, and nothing went out yet.
+        """
+        try:
+            async with live.patience:
+                return await opening()
+        except TimeoutError:
+            error: Exception = UpstreamError(_STOPPED)
+        except (NexusError, UpstreamError) as refusal:
+            error = refusal
+        except Exception:
+            log.exception("a fault inside the gateway")
+            error = UpstreamError(_BROKEN)
+        fault = error.fault if isinstance(error, UpstreamError) else Fault("bad_request", str(error))
+        record = self._gateway.traffic.running[self._turn.response.id]
+        self._gateway.windows.learn(record.upstream, fault)
+        if not live.started:
+            record.fault = fault.message
+            self.ended("refused")
+            raise error
+        await live.begin()
+        await self.end(live, self._turn.fail(fault, _now()))
+        return None
+
+    async def pump(self, live: LiveTurn, opened: Opened) -> None:
+        """Upstream bytes in, events out, until the turn is over."""
+        turn = self._turn
+        try:
+            async for data in pieces(opened):
+                live.has_read()
+                events = turn.receive_data(data, _now())
+                if turn.over:
+                    return await self.end(live, events)
+                await live.write(events)
+            events = turn.close(_now())
+        except (aiohttp.ClientError, OSError) as error:
+            log.debug("upstream broke: %r", error)
+            events = self._interrupted(live)
+        except ClientGone:
+            raise
+        except Exception:
+            log.exception("a fault inside the gateway")
+            events = turn.fail(_BROKEN, _now())
+        return await self.end(live, events)
+
+    def _interrupted(self, live: LiveTurn) -> list[Event]:
+        if live.stopped == "idle":
+            return self._turn.fail(Fault("timeout", f"sent nothing for {live.idle_s:g} s"), _now())
+        if live.stopped == "shutdown":
+            return self._turn.fail(_STOPPED, _now())
+        return self._turn.close(_now())
+
+    async def end(self, live: LiveTurn, events: list[Event]) -> None:
+        """The last events; what must be kept is on disk before the terminal event leaves."""
+        if self._asked.store is not False:
+            ending = next((n for n, event in enumerate(events) if event.terminal), 0)
+            await live.write(events[:ending])
+            events = events[ending:]
+            await self._keep()
+        self.ended(cast("TurnStatus", self._turn.response.status))
+        await live.write(events)
+        await live.door.end()
+
+    async def _keep(self) -> None:
+        response = self._turn.response
+        try:
+            await self._gateway.keep(_stored(self._asked, response, self._asker.caller))
+        except StoreError as error:
+            response.store = False
+            log.warning("response %s is not stored: %s", response.id, error.message)
+
+    def ended(self, status: TurnStatus) -> None:
+        """Writes the turn into the book and the log, once."""
+        traffic = self._gateway.traffic
+        record = traffic.running.get(self._turn.response.id)
+        if record is None:
+            return
+        traffic.end(record, status, self._turn.response, record.fault)
+        tokens = f"{record.input_tokens}+{record.output_tokens} tokens" if record.input_tokens else "no usage"
+        said = f"{status}: {record.fault}" if record.fault else status
+        log.info("%s -> %s %s, %s, %.1f s", record.asked, record.upstream, said, tokens, record.seconds)
+
+
+def _let_go(opened: Opened) -> None:
+    """Upstream is closed at once, unless its answer was read to the end."""
+    if opened.response.content.at_eof():
+        opened.response.release()
+    else:
+        opened.response.close()
+
+
+def _stored(asked: CreateResponse, response: Response, caller: Caller) -> StoredTurn:
+    return StoredTurn(
+        response.id,
+        asked.previous_response_id,
+        caller.identity,
+        response.created_at,
+        response.status,
+        bytes(input_items(asked)),
+        codec.encode(response.output),
+        codec.encode(msgspec.structs.replace(response, output=[])),
+    )
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+def ascii_only(text: str) -> str:
+    """The text as a header may hold it."""
+    return text.encode("ascii", "replace").decode().replace("\r", " ").replace("\n", " ")

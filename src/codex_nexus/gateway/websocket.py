@@ -1,0 +1,178 @@
+"""`GET /responses` as a WebSocket: the same turns, one JSON event a frame, with a memory of its own.
+
+A frame `response.create` is the body of `POST /responses`. Frames of one lane (`stream_id`) are answered one after
+another, lanes side by side. `previous_response_id` is looked up on the connection first, so that it works with
+`store: false`; a turn that fails forgets the one that it built on. `generate: false` warms up: no model is asked, and
+the id can be built on. An error is a frame; the socket stays open (Open Responses 2026-04; observed Codex 0.169.0).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import OrderedDict
+from typing import Any
+
+import msgspec
+from aiohttp import WSMsgType, web
+from msgspec import Raw, Struct
+
+from codex_nexus.errors import InvalidRequest, NexusError, RequestError
+from codex_nexus.gateway.doors import ClientGone, SocketDoor
+from codex_nexus.gateway.replies import UpstreamError, client_of, fault_shape
+from codex_nexus.gateway.state import CALLER, CORS, GATEWAY, Gateway
+from codex_nexus.gateway.turns import Asker, answer, history_of, new_id
+from codex_nexus.translate.turn import input_items
+from codex_nexus.wire import codec
+from codex_nexus.wire import events as ev
+from codex_nexus.wire.responses import CreateResponse, Response, decode_create, echoed
+
+log = logging.getLogger("codex_nexus.gateway")
+
+_LONGEST_S = 3600.0
+_PING_S = 20.0
+_REMEMBERED = 16
+_LANES = 32
+
+
+class _Frame(Struct):
+    type: str = ""
+    stream_id: str | None = None
+    generate: bool | None = None
+    previous_response_id: str | None = None
+
+
+async def serve(request: web.Request) -> web.StreamResponse:
+    """Answers frames until the client goes or the hour is over."""
+    gateway = request.app[GATEWAY]
+    limit = gateway.snapshot.config.body_limit_mb << 20
+    socket = web.WebSocketResponse(heartbeat=_PING_S, max_msg_size=limit, compress=False)
+    socket.headers.update(request[CORS])
+    await socket.prepare(request)
+    connection = _Connection(gateway, socket, Asker(request[CALLER], client_of(request.headers)))
+    try:
+        async with asyncio.timeout(_LONGEST_S):
+            async for message in socket:
+                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    data = message.data.encode() if isinstance(message.data, str) else message.data
+                    await connection.receive(data)
+    except TimeoutError:
+        over = RequestError("This connection is an hour old.", code="websocket_connection_limit_reached")
+        await connection.say_error(over, None)
+        await socket.close()
+    finally:
+        await connection.close()
+    return socket
+
+
+class _Connection:
+    """One socket: its lanes and its memory."""
+
+    def __init__(self, gateway: Gateway, socket: web.WebSocketResponse, asker: Asker) -> None:
+        self._gateway = gateway
+        self._socket = socket
+        self._asker = asker
+        self._lanes: dict[str | None, asyncio.Queue[bytes]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._memory: OrderedDict[str, list[Raw]] = OrderedDict()
+
+    async def receive(self, data: bytes) -> None:
+        """Takes one frame; what it starts goes on by itself."""
+        try:
+            frame = msgspec.json.decode(data, type=_Frame)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            await self.say_error(InvalidRequest(f"The frame is not valid JSON: {error}.", code="invalid_json"), None)
+            return
+        match frame.type:
+            case "response.create":
+                await self._enqueue(frame.stream_id, data)
+            case "response.processed":
+                pass
+            case "response.steer":
+                fault = {"code": "steering_not_supported", "message": "This gateway cannot steer a running response."}
+                await self._say({"type": "response.steer.failed", "error": fault}, frame.stream_id)
+            case _:
+                unknown = InvalidRequest(f"There is no frame of type '{frame.type}'.", "type")
+                await self.say_error(unknown, frame.stream_id)
+
+    async def _enqueue(self, lane: str | None, data: bytes) -> None:
+        queue = self._lanes.get(lane)
+        if queue is None:
+            if len(self._lanes) >= _LANES:
+                await self.say_error(InvalidRequest(f"A connection has at most {_LANES} lanes.", "stream_id"), lane)
+                return
+            queue = self._lanes[lane] = asyncio.Queue()
+            task = asyncio.create_task(self._run_lane(lane, queue))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        queue.put_nowait(data)
+
+    async def _run_lane(self, lane: str | None, queue: asyncio.Queue[bytes]) -> None:
+        while True:
+            data = await queue.get()
+            try:
+                await self._turn(lane, data)
+            except ClientGone:
+                return
+            except (NexusError, UpstreamError) as error:
+                await self.say_error(error, lane)
+            except Exception:
+                log.exception("a fault inside the gateway on a WebSocket")
+                await self.say_error(NexusError("The gateway failed inside; its log says where."), lane)
+
+    async def _turn(self, lane: str | None, data: bytes) -> None:
+        frame = msgspec.json.decode(data, type=_Frame)
+        asked = decode_create(data, chained=frame.generate is False)
+        stored = await self._history(asked)
+        door = SocketDoor(self._socket, lane)
+        if frame.generate is False:
+            await self._warm_up(asked, stored, door)
+            return
+        try:
+            response = await answer(self._gateway, asked, self._asker, stored, door)
+        except (NexusError, UpstreamError):
+            self._memory.pop(asked.previous_response_id or "", None)
+            raise
+        if response.status == "failed":
+            self._memory.pop(asked.previous_response_id or "", None)
+        else:
+            self._remember(response, asked, stored)
+
+    async def _history(self, asked: CreateResponse) -> list[Raw]:
+        known = self._memory.get(asked.previous_response_id or "")
+        return await history_of(self._gateway, asked, self._asker.caller) if known is None else known
+
+    async def _warm_up(self, asked: CreateResponse, stored: list[Raw], door: SocketDoor) -> None:
+        """An empty response whose id can be built on."""
+        now = int(time.time())
+        response = echoed(asked, new_id("resp"), now)
+        await door.send([ev.ResponseCreated(response=response), ev.ResponseInProgress(response=response)])
+        response.status, response.completed_at = "completed", now
+        self._remember(response, asked, stored)
+        await door.send([ev.ResponseCompleted(response=response)])
+
+    def _remember(self, response: Response, asked: CreateResponse, stored: list[Raw]) -> None:
+        given, output = Raw(bytes(input_items(asked))), Raw(codec.encode(response.output))
+        self._memory[response.id] = [*stored, given, output]
+        while len(self._memory) > _REMEMBERED:
+            self._memory.popitem(last=False)
+
+    async def say_error(self, error: NexusError | UpstreamError, lane: str | None) -> None:
+        """A failure before the first event, as a frame."""
+        status, shape = fault_shape(error, self._asker.client)
+        await self._say({"type": "error", "status": status, "error": shape}, lane)
+
+    async def _say(self, frame: dict[str, Any], lane: str | None) -> None:
+        if lane is not None:
+            frame["stream_id"] = lane
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            await self._socket.send_str(codec.encode(frame).decode())
+
+    async def close(self) -> None:
+        """The client has gone: what runs for it ends."""
+        for task in list(self._tasks):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
