@@ -38,16 +38,62 @@ _ITEM = {
 }
 _SHORT = re.compile(r"^response\.(output_item|reasoning_(?=summary)|function_call_|custom_tool_call_)?\.?")
 
-_REQUIRED = (
-    "id object created_at completed_at status error incomplete_details model output tools tool_choice "
-    "parallel_tool_calls instructions previous_response_id max_output_tokens max_tool_calls safety_identifier "
-    "prompt_cache_key reasoning usage text truncation temperature top_p presence_penalty frequency_penalty "
-    "top_logprobs store background service_tier metadata"
-).split()
-_NEVER_NULL = (
-    "id object created_at status model output tools tool_choice parallel_tool_calls reasoning text truncation "
-    "temperature top_p presence_penalty frequency_penalty top_logprobs store background service_tier metadata"
-).split()
+_REQUIRED = [
+    "id",
+    "object",
+    "created_at",
+    "completed_at",
+    "status",
+    "error",
+    "incomplete_details",
+    "model",
+    "output",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "instructions",
+    "previous_response_id",
+    "max_output_tokens",
+    "max_tool_calls",
+    "safety_identifier",
+    "prompt_cache_key",
+    "reasoning",
+    "usage",
+    "text",
+    "truncation",
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "top_logprobs",
+    "store",
+    "background",
+    "service_tier",
+    "metadata",
+]
+_NEVER_NULL = [
+    "id",
+    "object",
+    "created_at",
+    "status",
+    "model",
+    "output",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "reasoning",
+    "text",
+    "truncation",
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "top_logprobs",
+    "store",
+    "background",
+    "service_tier",
+    "metadata",
+]
 
 
 @dataclass(frozen=True)
@@ -108,7 +154,9 @@ def decoded(stream: bytes) -> list[Event]:
 
 def _event(record: str) -> Event:
     first, newline, second = record.partition("\n")
-    assert newline and first.startswith("event: ") and second.startswith("data: "), f"I2: {record!r}"
+    assert newline, f"I2: {record!r}"
+    assert first.startswith("event: "), f"I2: {record!r}"
+    assert second.startswith("data: "), f"I2: {record!r}"
     assert "\n" not in second, f"I2: data in several lines: {record!r}"
     event = json.loads(second.removeprefix("data: "))
     assert event["type"] == first.removeprefix("event: "), "I2e: event and type differ"
@@ -137,7 +185,7 @@ def _check_life(events: list[Event]) -> None:
         _check_resource(response)
     for response in life[:-1]:
         assert response["status"] == "in_progress", f"I4: status {response['status']} at work"
-        assert response["usage"] is None and response["completed_at"] is None, "usage and end are known at the end"
+        assert (response["usage"], response["completed_at"]) == (None, None), "usage and end are known at the end"
     assert life[0]["output"] == life[1]["output"] == [], "I4: output before the work"
 
 
@@ -193,7 +241,8 @@ class _Item:
 
     def _check_identity(self) -> None:
         ids = {event["item_id"] for event in self.events[1:-1]} | {self.added["id"], self.done["id"]}
-        assert len(ids) == 1 and all(ids), f"I9: one item, ids {ids}"
+        assert len(ids) == 1, f"I9: one item, ids {ids}"
+        assert all(ids), "I9: an empty id"
         for name in ("type", "role", "name", "call_id", "namespace", "execution"):
             assert self.added.get(name) == self.done.get(name), f"I10: {name} changed"
         assert self.added["status"] == "in_progress", f"I15: added as {self.added['status']}"
@@ -210,7 +259,7 @@ class _Item:
             kind = event["type"].rpartition(".")[2]
             if "part" in event and kind == "added":
                 assert event[index] == len(parts), "I11: parts are not counted up"
-                assert not (event["part"].get("text") or event["part"].get("refusal")), "I11: a part begins full"
+                assert event["part"].get("text", event["part"].get("refusal")) == "", "I11: a part begins full"
                 parts.append({"type": event["part"]["type"], "grown": ""})
                 continue
             assert event[index] == len(parts) - 1, "I11: an event of another part"
@@ -249,7 +298,8 @@ def _told(events: list[Event], items: list[_Item]) -> Story:
     ids = [item["id"] for item in done]
     assert len(set(ids)) == len(ids), f"I9: {ids}"
     call_ids = [item["call_id"] for item in done if "call_id" in item]
-    assert all(call_ids) and len(set(call_ids)) == len(call_ids), f"6.1: {call_ids}"
+    assert all(call_ids), "6.1: an empty call_id"
+    assert len(set(call_ids)) == len(call_ids), f"6.1: {call_ids}"
     _check_ending(last["type"], response)
     _check_error(events, response)
     return Story(
@@ -276,7 +326,8 @@ def _check_ending(kind: str, response: dict[str, Any]) -> None:
     assert (response["incomplete_details"] is not None) == (status == "incomplete"), "I17: a reason is incomplete's"
     assert (response["completed_at"] is not None) == (status == "completed"), "I17: completed_at"
     if status == "failed":
-        assert response["error"]["code"] and isinstance(response["error"]["message"], str)
+        assert response["error"]["code"], "I17: no code"
+        assert isinstance(response["error"]["message"], str), "I17: no message"
     if status == "incomplete":
         assert response["incomplete_details"]["reason"] in ("max_output_tokens", "content_filter")
     if status == "completed":
@@ -288,7 +339,8 @@ def _check_error(events: list[Event], response: dict[str, Any]) -> None:
     if events[-2]["type"] != "error":
         return
     flat, nested = events[-2], events[-2]["error"]
-    assert {"code", "message", "param"} <= flat.keys() and {"type", "code", "message", "param"} <= nested.keys()
+    assert {"code", "message", "param"} <= flat.keys()
+    assert {"type", "code", "message", "param"} <= nested.keys()
     assert flat["code"] == nested["code"] == response["error"]["code"]
     assert flat["message"] == nested["message"] == response["error"]["message"]
 

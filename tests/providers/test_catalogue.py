@@ -186,7 +186,10 @@ def test_a_model_keeps_its_family_on_every_host(provider_id: str, model: str, fa
 
 def test_a_model_of_no_family_belongs_to_its_provider() -> None:
     assert shipped().dialect("custom", "solar-pro").family == "custom"
-    assert msgspec.structs.replace(shipped().dialect("llamacpp", "solar-pro"), family="").json_schema == DEFAULT.json_schema
+    assert (
+        msgspec.structs.replace(shipped().dialect("llamacpp", "solar-pro"), family="").json_schema
+        == DEFAULT.json_schema
+    )
 
 
 @pytest.mark.parametrize("provider_id", IDS)

@@ -25,8 +25,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from codex_nexus.translate.dialect import DEFAULT, Dialect, patched
 from msgspec import Raw
+
+from codex_nexus.translate.dialect import DEFAULT, Dialect, patched
 
 HERE = Path(__file__).parent
 ALWAYS: dict[str, Any] = {"model": "m", "stream": True, "stream_options": {"include_usage": True}}

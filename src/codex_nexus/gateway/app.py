@@ -46,7 +46,10 @@ async def _door(request: web.Request, handler: Handler) -> web.StreamResponse:
             return _preflight(request)
         if handler is not _health:
             request[CALLER] = admit(request.headers, request.remote, snapshot)
-        return await handler(request)
+        reply = await handler(request)
+        if not reply.prepared:
+            reply.headers.update(request[CORS])
+        return reply
     except NexusError as error:
         reply = error_reply(error, client_of(request.headers))
     except UpstreamError as error:

@@ -42,7 +42,7 @@ async def create(request: web.Request) -> web.StreamResponse:
 
     record = gateway.traffic.begin(f"chat_{secrets.token_hex(8)}", model, route.destinations[0].name, PLAIN.name)
     try:
-        opened = await gateway.upstream.open(route, mapped, snapshot)
+        opened = await gateway.upstream.open(route, mapped, snapshot, "chat")
         record.upstream = opened.destination.name
         response = await _passed(request, opened)
         gateway.traffic.end(record, "completed")

@@ -65,7 +65,7 @@ def belongs_to_chatgpt(headers: Mapping[str, str], bearer: str) -> bool:
 
 def _bearer(headers: Mapping[str, str]) -> str:
     kind, _, value = headers.get("Authorization", "").partition(" ")
-    return value.strip() if kind.lower() == "bearer" else ""
+    return value.strip() if kind.lower() == "bearer" and value.isascii() else ""
 
 
 def _check_browser(headers: Mapping[str, str], snapshot: Snapshot, *, local: bool) -> None:

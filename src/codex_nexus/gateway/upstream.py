@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import logging
 import os
+import re
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import msgspec
@@ -33,8 +35,13 @@ _SAME_AGAIN = {"server", "unreachable", "timeout"}
 _OTHER_KEY = {"rate_limit", "insufficient_quota", "auth"}
 _OTHER_PROVIDER = _SAME_AGAIN | _OTHER_KEY
 _LONGEST_DELAY_S = 8.0
+_LARGE = 1 << 20
+"""A body above this is written in pieces, so that other streams go on meanwhile."""
 
 Body = Callable[[Destination], bytes]
+Wire = Literal["chat", "responses"]
+
+_ANSWER = re.compile(rb'"choices"\s*:|"object"\s*:\s*"response"')
 
 
 class Opened(Struct):
@@ -61,8 +68,14 @@ class Upstream:
             if session is not None:
                 await session.close()
 
-    async def open(self, route: Route, body: Body, snapshot: Snapshot, path: str = "chat") -> Opened:
+    async def open(self, route: Route, body: Body, snapshot: Snapshot, wire: Wire | None = None) -> Opened:
         """The first answer that any destination of the route begins.
+
+        Args:
+            route: where to go.
+            body: makes the body for a destination.
+            snapshot: keys, timeouts and proxies.
+            wire: the endpoint to use whatever the dialect says; None: as it says.
 
         Raises:
             UpstreamError: none did; the fault is the last one.
@@ -70,7 +83,7 @@ class Upstream:
         fault = Fault("server", "No provider was asked.")
         for n, destination in enumerate(route.destinations):
             try:
-                return await self._healing(destination, body, snapshot, path)
+                return await self._healing(destination, body, snapshot, wire)
             except UpstreamError as error:
                 fault = error.fault
                 last = n == len(route.destinations) - 1
@@ -81,14 +94,14 @@ class Upstream:
                 )
         raise UpstreamError(fault)
 
-    async def _healing(self, destination: Destination, body: Body, snapshot: Snapshot, path: str) -> Opened:
+    async def _healing(self, destination: Destination, body: Body, snapshot: Snapshot, wire: Wire | None) -> Opened:
         """Asks once, and once more in other words when the refusal says which words it wants; these are remembered."""
         known = self._healed.get(destination.name)
         if known is not None:
             destination = msgspec.structs.replace(destination, dialect=known)
         said = body(destination)
         try:
-            return await self._with_keys(destination, said, snapshot, path)
+            return await self._with_keys(destination, said, snapshot, wire)
         except UpstreamError as error:
             repaired = healed(destination.dialect, error.fault.heal) if error.fault.heal else None
             if repaired is None:
@@ -100,15 +113,15 @@ class Upstream:
             log.warning(
                 "%s refused (%s); trying once more with %s", destination.name, error.fault.message, error.fault.heal
             )
-        opened = await self._with_keys(destination, again, snapshot, path)
+        opened = await self._with_keys(destination, again, snapshot, wire)
         self._healed[destination.name] = destination.dialect
         return opened
 
-    async def _with_keys(self, destination: Destination, body: bytes, snapshot: Snapshot, path: str) -> Opened:
+    async def _with_keys(self, destination: Destination, body: bytes, snapshot: Snapshot, wire: Wire | None) -> Opened:
         keys = self._rotated(destination)
         for n, key in enumerate(keys):
             try:
-                return await self._with_retries(destination, key, body, snapshot, path)
+                return await self._with_retries(destination, key, body, snapshot, wire)
             except UpstreamError as error:
                 if n == len(keys) - 1 or error.fault.kind not in _OTHER_KEY:
                     raise
@@ -124,13 +137,13 @@ class Upstream:
         return keys[first:] + keys[:first]
 
     async def _with_retries(
-        self, destination: Destination, key: str, body: bytes, snapshot: Snapshot, path: str
+        self, destination: Destination, key: str, body: bytes, snapshot: Snapshot, wire: Wire | None
     ) -> Opened:
         retry = snapshot.config.retry
         attempt = 1
         while True:
             try:
-                return await self._once(destination, key, body, snapshot, path)
+                return await self._once(destination, key, body, snapshot, wire)
             except UpstreamError as error:
                 if attempt >= retry.attempts or error.fault.kind not in _SAME_AGAIN:
                     raise
@@ -142,9 +155,13 @@ class Upstream:
                 )
                 attempt += 1
 
-    async def _once(self, destination: Destination, key: str, body: bytes, snapshot: Snapshot, path: str) -> Opened:
+    async def _once(
+        self, destination: Destination, key: str, body: bytes, snapshot: Snapshot, wire: Wire | None
+    ) -> Opened:
         provider = destination.provider
-        url = provider.base_url.rstrip("/") + (provider.chat_path if path == "chat" else provider.responses_path)
+        url = provider.base_url.rstrip("/") + (
+            provider.responses_path if (wire or destination.dialect.wire) == "responses" else provider.chat_path
+        )
         timeouts = snapshot.config.timeouts
         first_byte = timeouts.first_byte_s or destination.dialect.first_byte_timeout_s
         tell = teller(destination, snapshot)
@@ -152,7 +169,7 @@ class Upstream:
             async with asyncio.timeout(first_byte):
                 response = await self.session(provider.id, snapshot).post(
                     url,
-                    data=body,
+                    data=body if len(body) < _LARGE else io.BytesIO(body),
                     params=provider.query or None,
                     headers=headers_for(provider, key),
                     allow_redirects=False,
@@ -174,7 +191,7 @@ class Upstream:
             if 200 <= response.status < 300 and "json" not in response.content_type:
                 return Opened(response, destination)
             read = await _excerpt(response)
-            if 200 <= response.status < 300 and (b'"choices"' in read or not read.strip()):
+            if 200 <= response.status < 300 and (_ANSWER.search(read) or not read.strip()):
                 return Opened(response, destination, read)
         except BaseException:
             response.close()
@@ -183,7 +200,8 @@ class Upstream:
         names = {name.lower(): value for name, value in response.headers.items()}
         fault = classify(response.status, read, headers=names, dialect=destination.dialect)
         text = f"{fault.message or response.reason or 'refused the request'} ({response.status})"
-        raise UpstreamError(Fault(fault.kind, tell(text), fault.status, fault.retry_after, fault.heal, fault.code))
+        code = fault.code if fault.code and fault.code in tell(fault.code) else None
+        raise UpstreamError(Fault(fault.kind, tell(text), fault.status, fault.retry_after, fault.heal, code))
 
     # --- sessions and proxies
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib import resources
-from typing import Literal
 
 import msgspec
 
@@ -59,7 +58,6 @@ class ProviderRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Runs on the user's own machine or network: needs no key."""
     key_url: str = ""
     """The page where a person gets a key."""
-    wire: Literal["chat", "responses"] = "chat"
     chat_path: str = "/chat/completions"
     responses_path: str = "/responses"
     models_path: str = "/models"

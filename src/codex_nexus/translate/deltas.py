@@ -266,14 +266,14 @@ class ChatReader:
             known = self._by_id.get(call_id)
             if known is None and index is not None:
                 known = self._late_id(call_id, self._by_index.get(index), name)
-            return known or self._opened(call_id, index)
+            return known or self._opened(call_id, index, name)
         open_call = self._by_index.get(index) if index is not None else None
         if open_call is None:
             latest = self.calls[-1] if self.calls else None
             if latest is None or (name and index is not None) or _begins_anew(latest, name, fragment):
-                return self._opened("", index)
+                return self._opened("", index, name)
             return latest
-        return self._opened("", index) if _begins_anew(open_call, name, fragment) else open_call
+        return self._opened("", index, name) if _begins_anew(open_call, name, fragment) else open_call
 
     def _late_id(self, call_id: str, call: GatheredCall | None, name: str) -> GatheredCall | None:
         """A call that began without an id gets it now, unless this is another call."""
@@ -283,10 +283,10 @@ class ChatReader:
         self._by_id[call_id] = call
         return call
 
-    def _opened(self, call_id: str, index: int | None) -> GatheredCall:
+    def _opened(self, call_id: str, index: int | None, name: str) -> GatheredCall:
         template = self._by_index.get(index) if index is not None else None
-        call = GatheredCall(call_id)
-        if not call_id and template is not None:
+        call = GatheredCall(call_id, name)
+        if not name and not call_id and template is not None:
             call.name = template.name
         self.calls.append(call)
         if call_id:

@@ -22,6 +22,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     family: str = ""
     """Who can read replayed reasoning: reasoning of one family is never sent to another. Empty: the provider's id."""
 
+    wire: Literal["chat", "responses"] = "chat"
+    """Which of the provider's endpoints is used: Chat Completions, or its own Responses."""
     system: Literal["head", "inline", "head_then_user"] = "head_then_user"
     """Where developer messages go. Early ones always lead; late ones are merged into the head (losing the prompt
     cache), kept in place as system messages, or become tagged user messages."""

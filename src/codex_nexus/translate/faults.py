@@ -108,7 +108,8 @@ def _of_error(error: dict[str, Any]) -> Complaint:
     message = _said(error.get("message") or error.get("detail"))
     raw = (codec.as_object(error.get("metadata")) or {}).get("raw")
     if isinstance(raw, str) and raw:
-        message = f"{message}: {read_complaint(raw.encode()).message or raw[:_LONGEST]}"
+        raw = codec.whole(raw)[:_LONGEST]
+        message = f"{message}: {read_complaint(raw.encode()).message or raw}"
     return Complaint(
         message,
         _said(error.get("code")),
@@ -183,7 +184,8 @@ _FIELD = (
     re.compile(r"extra_forbidden.*?loc\W+body\W+(?P<field>\w+)", re.IGNORECASE | re.DOTALL),
     re.compile(r"property '(?P<field>\w+)' is unsupported", re.IGNORECASE),
     re.compile(
-        r"(?:unknown|unrecognized|unsupported) (?:field|parameter|argument)s?(?: supplied)?:? \W?(?P<field>\w+)",
+        r"un(?:known|recognized|supported) (?:request )?(?:field|param(?:eter)?|argument)s?(?: supplied)?"
+        r":? \W?(?P<field>\w+)",
         re.IGNORECASE,
     ),
     re.compile(r"does not support parameter (?P<field>\w+)", re.IGNORECASE),
@@ -199,7 +201,7 @@ def heal_of(words: str) -> str | None:
     """The repair that this wording asks for, or None."""
     for pattern, heal in _HEALS:
         if pattern.search(words):
-            return f"{heal}{_limit(words)}" if heal == "clamp_max_tokens" else heal
+            return _clamped(words) if heal == "clamp_max_tokens" else heal
     for pattern in _FIELD:
         found = pattern.search(words)
         if found:
@@ -207,13 +209,15 @@ def heal_of(words: str) -> str | None:
     return None
 
 
-def _limit(words: str) -> str:
+def _clamped(words: str) -> str | None:
+    """With the limit that is named; None when no room is left at all."""
     for pattern in _LIMIT:
         found = pattern.search(words)
         if found:
-            numbers = [int(group) for group in found.groups()]
-            return f":{numbers[0] - sum(numbers[1:])}"
-    return ""
+            most, *taken = [int(group) for group in found.groups()]
+            limit = most - sum(taken)
+            return f"clamp_max_tokens:{limit}" if limit > 0 else None
+    return "clamp_max_tokens"
 
 
 _WINDOWS = _any(
@@ -313,7 +317,7 @@ def fault_of(
 
 def _status_in(complaint: Complaint) -> int:
     """Errors inside a stream carry an HTTP status as their code."""
-    return int(complaint.code) if complaint.code.isdigit() and len(complaint.code) == 3 else 0
+    return int(complaint.code) if complaint.code.isdecimal() and len(complaint.code) == 3 else 0
 
 
 _AGAIN = re.compile(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import msgspec
 from msgspec import UNSET, Raw, Struct
 
 from codex_nexus.errors import InvalidRequest
 from codex_nexus.translate import tools as tool_floor
 from codex_nexus.translate.dialect import EFFORTS, Dialect
 from codex_nexus.translate.history import History
+from codex_nexus.translate.onward import to_responses
 from codex_nexus.translate.tools import DeclaredTool, ToolTable
 from codex_nexus.translate.transcript import to_messages
 from codex_nexus.wire import chat, codec
@@ -33,13 +35,28 @@ class Thinking(Struct):
     effort: str | None = None
 
 
-def to_chat(
+def to_body(
     create: CreateResponse, history: History, declared: list[DeclaredTool], dialect: Dialect, model: str
 ) -> bytes:
-    """The body to send.
+    """The body to send, on the wire of the dialect.
 
     Raises:
         InvalidRequest: `tool_choice` names a tool that is absent, or a content part cannot be sent.
+    """
+    if dialect.wire == "responses":
+        param = "effort" if dialect.reasoning_param == "none" else dialect.reasoning_param
+        dialect = msgspec.structs.replace(dialect, reasoning_field="reasoning_details", reasoning_param=param)
+        return to_responses(to_chat(create, history, declared, dialect, model), create, dialect.extra_body)
+    return chat.encode_request(to_chat(create, history, declared, dialect, model), dialect.extra_body)
+
+
+def to_chat(
+    create: CreateResponse, history: History, declared: list[DeclaredTool], dialect: Dialect, model: str
+) -> CreateChatCompletion:
+    """The chat request.
+
+    Raises:
+        InvalidRequest: see `to_body`.
     """
     table = ToolTable(declared, dialect.max_tool_name)
     wish = ToolWish("none") if history.compacting else tool_wish(create.tool_choice, table)
@@ -62,7 +79,7 @@ def to_chat(
         _add_to_system(request, note)
     _put_hints(request, create)
     _drop(request, dialect)
-    return chat.encode_request(request, dialect.extra_body)
+    return request
 
 
 # --- tools

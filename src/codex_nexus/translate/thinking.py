@@ -26,7 +26,7 @@ class ThinkSplitter:
                 return self._opened(text)
             case "inside":
                 return self._inside(text)
-            case "after":
+            case _:
                 return self._after("", text)
 
     def close(self) -> tuple[str, str]:

@@ -125,8 +125,6 @@ def wire_name(namespace: str | None, name: str, longest: int = 64) -> str:
     legal = _ILLEGAL.sub("_", whole)
     if not legal or not (legal[0].isalpha() or legal[0] == "_"):
         legal = f"_{legal}"
-    if len(legal) <= longest and (legal in (whole, f"_{whole}")):
-        return legal
     return _hashed(legal, namespace, name, longest) if len(legal) > longest else legal
 
 

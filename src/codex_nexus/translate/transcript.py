@@ -125,7 +125,7 @@ class _Writer:
             self._developer([part.text for part in parts if _has_text(part)])
 
     def _output(self, n: int, item: InputItem) -> None:
-        if self._block.calls or self._block.texts:
+        if self._block.calls:
             self._close_block()
         if n in self._history.used:
             return
@@ -160,10 +160,10 @@ class _Writer:
         self._user_is_tagged = True
 
     def _add_user(self, parts: list[_Part]) -> None:
-        self._begun = True
-        self._close_block()
         if not parts:
             return
+        self._begun = True
+        self._close_block()
         if self._user and not self._user_is_tagged and not self._dialect.merge_users:
             self._close_user()
         self._user += parts

@@ -28,6 +28,7 @@ from codex_nexus.translate.dialect import DEFAULT, Dialect
 from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.gathered import json_in
 from codex_nexus.translate.history import History
+from codex_nexus.translate.items_reader import ItemsReader
 from codex_nexus.translate.stream import NewId, ResponseStream, Wishes
 from codex_nexus.translate.tools import DeclaredTool, ToolTable
 from codex_nexus.wire import codec
@@ -54,7 +55,7 @@ class Turn:
         self._declared = declared
         self._stream = stream
         self._decoder = SseDecoder()
-        self._reader = ChatReader(DEFAULT)
+        self._reader: ChatReader | ItemsReader = ChatReader(DEFAULT)
         self._gathered: list[str] | None = None
         self._request_bytes = 0
         self._window: int | None = None
@@ -85,10 +86,10 @@ class Turn:
         Raises:
             InvalidRequest: the request cannot be said in Chat Completions.
         """
-        body = request_floor.to_chat(self._create, self._history, self._declared, dialect, model)
+        body = request_floor.to_body(self._create, self._history, self._declared, dialect, model)
         self._request_bytes, self._window = len(body), dialect.context_window
         self._decoder = SseDecoder()
-        self._reader = ChatReader(dialect)
+        self._reader = ItemsReader(dialect) if dialect.wire == "responses" else ChatReader(dialect)
         whole = self._history.compacting or self._stream.gathers_json(
             request_floor.enforced(dialect, tools=bool(self._declared))
         )

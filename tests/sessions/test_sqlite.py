@@ -1,0 +1,390 @@
+"""The SQLite store keeps what it acknowledged, gives it back to whom it belongs, and fails in a way that is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codex_nexus.errors import StoreError
+from codex_nexus.sessions import sqlite
+from codex_nexus.sessions.sqlite import SqliteStore
+from codex_nexus.sessions.store import StoredTurn
+
+OWNER = ""
+
+
+def turn(
+    name: str, prev: str | None = None, owner: str = OWNER, *, created: int = 1000, status: str = "completed"
+) -> Any:
+    """A turn whose input and output name it."""
+    return StoredTurn(
+        response_id=name,
+        previous_response_id=prev,
+        owner=owner,
+        created_at=created,
+        status=status,
+        input=json.dumps([f"ask {name}"]).encode(),
+        output=json.dumps([f"answer {name}"]).encode(),
+        resource=json.dumps({"id": name, "status": status, "output": []}).encode(),
+    )
+
+
+async def told(store: SqliteStore, name: str, owner: str = OWNER) -> list[str] | None:
+    """The texts of a chain, oldest first."""
+    history = await store.history(name, owner)
+    return None if history is None else [text for part in history for text in json.loads(bytes(part))]
+
+
+@contextlib.asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[SqliteStore]:
+    """A store that is closed afterwards."""
+    store = SqliteStore(path)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the database is."""
+    return tmp_path / "home" / "nexus.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqliteStore]:
+    """An empty store."""
+    async with opened(path) as running:
+        yield running
+
+
+# --- keeping and giving back
+
+
+async def test_a_turn_comes_back(store: SqliteStore) -> None:
+    await store.put(turn("r1"))
+    assert await told(store, "r1") == ["ask r1", "answer r1"]
+
+
+async def test_a_resource_comes_back_with_its_output(store: SqliteStore) -> None:
+    await store.put(turn("r1"))
+    resource = await store.resource("r1", OWNER)
+    assert resource is not None
+    assert json.loads(resource) == {"id": "r1", "status": "completed", "output": ["answer r1"]}
+
+
+async def test_what_is_not_there_is_not_there(store: SqliteStore) -> None:
+    assert await store.history("r1", OWNER) is None
+    assert await store.resource("r1", OWNER) is None
+
+
+async def test_items_come_back_byte_for_byte(store: SqliteStore) -> None:
+    odd = b'[ {"type":"future_item","x":1e400,"s":"\\ud83d\\u0000"} ]'
+    await store.put(StoredTurn("r1", None, OWNER, 1, "completed", odd, b"[]", b'{"output":[]}'))
+    history = await store.history("r1", OWNER)
+    assert history is not None
+    assert [bytes(part) for part in history] == [odd, b"[]"]
+
+
+async def test_a_turn_that_is_put_again_replaces_itself(store: SqliteStore) -> None:
+    await store.put(turn("r1", status="in_progress"))
+    await store.put(turn("r1"))
+    assert json.loads(await store.resource("r1", OWNER) or b"")["status"] == "completed"
+    assert await told(store, "r1") == ["ask r1", "answer r1"]
+
+
+# --- chains
+
+
+async def test_a_chain_is_told_from_its_beginning(store: SqliteStore) -> None:
+    await store.put(turn("r1"))
+    await store.put(turn("r2", "r1"))
+    await store.put(turn("r3", "r2"))
+    assert await told(store, "r3") == ["ask r1", "answer r1", "ask r2", "answer r2", "ask r3", "answer r3"]
+    assert await told(store, "r2") == ["ask r1", "answer r1", "ask r2", "answer r2"]
+
+
+async def test_a_long_chain_is_whole_and_quick(store: SqliteStore) -> None:
+    names = [f"r{n}" for n in range(1500)]
+    await asyncio.gather(*(store.put(turn(name, prev)) for name, prev in zip(names, [None, *names], strict=False)))
+    texts = await asyncio.wait_for(told(store, names[-1]), 2)
+    assert texts == [text for name in names for text in (f"ask {name}", f"answer {name}")]
+
+
+async def test_a_chain_may_fork(store: SqliteStore) -> None:
+    await store.put(turn("r1"))
+    for fork in ("a", "b", "c"):
+        await store.put(turn(fork, "r1"))
+    assert await told(store, "b") == ["ask r1", "answer r1", "ask b", "answer b"]
+    assert await told(store, "c") == ["ask r1", "answer r1", "ask c", "answer c"]
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+async def test_a_turn_that_ended_badly_cannot_be_continued(store: SqliteStore, status: str) -> None:
+    await store.put(turn("r1", status=status))
+    assert await store.history("r1", OWNER) is None
+    assert json.loads(await store.resource("r1", OWNER) or b"")["status"] == status
+
+
+async def test_an_incomplete_turn_can_be_continued(store: SqliteStore) -> None:
+    await store.put(turn("r1", status="incomplete"))
+    assert await told(store, "r1") == ["ask r1", "answer r1"]
+
+
+async def test_a_chain_that_lost_its_beginning_is_not_found(store: SqliteStore) -> None:
+    await store.put(turn("r1", created=1))
+    await store.put(turn("r2", "r1", created=100))
+    assert await store.prune(50) == 1
+    assert await store.history("r2", OWNER) is None
+
+
+# --- whose turns
+
+
+async def test_a_caller_sees_only_what_it_made(store: SqliteStore) -> None:
+    await store.put(turn("mine", owner="alice"))
+    await store.put(turn("owners"))
+    for other in ("bob", "Alice", "alice "):
+        assert await store.history("mine", other) is None
+        assert await store.resource("mine", other) is None
+    assert await store.history("owners", "alice") is None
+    assert await store.resource("owners", "alice") is None
+    assert await told(store, "mine", "alice") == ["ask mine", "answer mine"]
+
+
+async def test_the_owner_sees_everything(store: SqliteStore) -> None:
+    await store.put(turn("hers", owner="alice"))
+    assert await told(store, "hers") == ["ask hers", "answer hers"]
+    assert await store.resource("hers", OWNER) is not None
+
+
+# --- forgetting
+
+
+async def test_old_turns_are_forgotten(store: SqliteStore) -> None:
+    for n in (0, 400, 800):
+        await store.put(turn(f"r{n}", created=n))
+    await asyncio.gather(*(store.put(turn(f"old{n}", created=10)) for n in range(1100)))
+    assert await store.prune(500) == 1102
+    assert await store.resource("old7", OWNER) is None
+    assert await store.resource("r800", OWNER) is not None
+    assert await store.prune(500) == 0
+
+
+# --- durability
+
+
+async def test_what_was_kept_is_there_after_a_restart(path: Path) -> None:
+    async with opened(path) as store:
+        await store.put(turn("r1", owner="alice"))
+    async with opened(path) as store:
+        await store.put(turn("r2", "r1", owner="alice"))
+        assert await told(store, "r2", "alice") == ["ask r1", "answer r1", "ask r2", "answer r2"]
+
+
+async def test_closing_writes_what_waits(path: Path) -> None:
+    store = SqliteStore(path)
+    waiting = [asyncio.ensure_future(store.put(turn(f"r{n}"))) for n in range(300)]
+    await asyncio.sleep(0)
+    await store.close()
+    await asyncio.gather(*waiting)
+    assert rows(path) == 300
+
+
+def rows(path: Path) -> int:
+    """The number of turns on the disk."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT count(*) FROM responses").fetchone()[0]
+
+
+_LOAD = """
+import asyncio, pathlib, sys
+from codex_nexus.sessions.sqlite import SqliteStore
+from codex_nexus.sessions.store import StoredTurn
+
+store = SqliteStore(pathlib.Path(sys.argv[1]))
+
+async def keep(worker):
+    prev = None
+    for n in range(10**6):
+        name = f"{worker}-{n}"
+        await store.put(StoredTurn(name, prev, "", 1, "completed", b"[1]", b"[2]", b'{"output":[]}'))
+        print(name, flush=True)
+        prev = name
+
+async def main():
+    await asyncio.gather(*(keep(worker) for worker in range(8)))
+
+asyncio.run(main())
+"""
+
+
+def killed_under_load(path: Path) -> list[str]:
+    """The turns that a process had acknowledged when it was killed."""
+    with subprocess.Popen([sys.executable, "-c", _LOAD, str(path)], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        acknowledged = [child.stdout.readline().strip() for _ in range(200)]
+        child.send_signal(signal.SIGKILL)
+        acknowledged += [line.strip() for line in child.stdout if line.endswith("\n")]
+    assert child.returncode == -signal.SIGKILL
+    return acknowledged
+
+
+async def test_a_kill_in_the_middle_of_the_load_loses_no_acknowledged_turn(path: Path) -> None:
+    acknowledged = await asyncio.to_thread(killed_under_load, path)
+    async with opened(path) as store:
+        for name in acknowledged:
+            assert await store.resource(name, OWNER) is not None, name
+        last = {name.partition("-")[0]: name for name in acknowledged}
+        for name in last.values():
+            history = await store.history(name, OWNER)
+            assert history is not None
+            assert len(history) == 2 * (int(name.partition("-")[2]) + 1)
+
+
+# --- many at once
+
+
+async def test_turns_that_wait_together_are_written_together(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+    real = sqlite._commit
+
+    def counting(db: sqlite3.Connection, jobs: list[Any]) -> None:
+        groups.append(len(jobs))
+        real(db, jobs)
+
+    monkeypatch.setattr(sqlite, "_commit", counting)
+    await asyncio.gather(*(store.put(turn(f"r{n}")) for n in range(500)))
+    assert sum(groups) == 500
+    assert len(groups) < 100
+    assert max(groups) <= 256
+
+
+async def test_readers_do_not_wait_for_writers(store: SqliteStore, path: Path) -> None:
+    await store.put(turn("r1"))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert await asyncio.wait_for(told(store, "r1"), 1) == ["ask r1", "answer r1"]
+        other.execute("ROLLBACK")
+
+
+async def test_a_writer_that_gave_up_waiting_harms_nobody(store: SqliteStore) -> None:
+    puts = [asyncio.ensure_future(store.put(turn(f"r{n}"))) for n in range(50)]
+    await asyncio.sleep(0)
+    for put in puts[::2]:
+        put.cancel()
+    await asyncio.gather(*puts, return_exceptions=True)
+    await store.put(turn("after"))
+    for n in range(1, 50, 2):
+        assert await store.resource(f"r{n}", OWNER) is not None
+
+
+# --- the file
+
+
+def names(folder: Path) -> set[str]:
+    """The files of a folder."""
+    return {file.name for file in folder.iterdir()}
+
+
+async def test_the_file_is_private(store: SqliteStore, path: Path) -> None:
+    await store.put(turn("r1"))
+    assert names(path.parent) == {"nexus.db", "nexus.db-wal", "nexus.db-shm"}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_the_store_of_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 99")
+        db.execute("CREATE TABLE responses (other TEXT)")
+        db.commit()
+    with pytest.raises(StoreError, match="newer version"):
+        SqliteStore(path)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (99,)
+
+
+# --- what goes wrong
+
+
+def test_a_file_that_is_no_database_is_told(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"this is no database at all, whatever its name may say" * 10)
+    with pytest.raises(StoreError, match="cannot be opened"):
+        SqliteStore(path)
+    assert path.read_bytes().startswith(b"this is no database")
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be opened"):
+        SqliteStore(tmp_path / "file" / "nexus.db")
+
+
+async def test_a_store_that_cannot_write_says_so_and_recovers(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.put(turn("r0"))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("ALTER TABLE responses RENAME TO hidden")
+        with pytest.raises(StoreError, match="cannot be written"):
+            await store.put(turn("r1"))
+        with pytest.raises(StoreError, match="cannot be read"):
+            await store.resource("r0", OWNER)
+        with pytest.raises(StoreError, match="cannot be written"):
+            await store.prune(10)
+        other.execute("ALTER TABLE hidden RENAME TO responses")
+    await store.put(turn("r2"))
+    assert await store.resource("r2", OWNER) is not None
+
+
+async def test_a_full_disk_is_told(store: SqliteStore) -> None:
+    await store.put(turn("r1"))
+    await store._queued(lambda db: db.execute("PRAGMA max_page_count = 1"))
+    big = StoredTurn("big", None, OWNER, 1, "completed", b"[]", b'["' + b"x" * 10**6 + b'"]', b'{"output":[]}')
+    with pytest.raises(StoreError, match="full"):
+        await store.put(big)
+    assert await store.resource("r1", OWNER) is not None
+
+
+async def test_a_fault_in_the_writer_does_not_end_it(store: SqliteStore) -> None:
+    def faulty(_: sqlite3.Connection) -> None:
+        raise ValueError("a fault of ours")
+
+    with pytest.raises(ValueError, match="a fault of ours"):
+        await asyncio.wait_for(store._queued(faulty), 2)
+    await asyncio.wait_for(store.put(turn("r1")), 2)
+    assert await store.resource("r1", OWNER) is not None
+
+
+async def test_after_closing_there_are_only_errors(path: Path) -> None:
+    store = SqliteStore(path)
+    await store.put(turn("r1"))
+    await store.close()
+    with pytest.raises(StoreError):
+        await asyncio.wait_for(store.put(turn("r2")), 2)
+    with pytest.raises(StoreError):
+        await asyncio.wait_for(store.resource("r1", OWNER), 2)
+    await store.close()
+
+
+async def test_nothing_of_a_store_is_left_running(path: Path) -> None:
+    async with opened(path) as store:
+        await store.put(turn("r1"))
+    assert not store._writer.is_alive()
+    assert names(path.parent) == {"nexus.db"}

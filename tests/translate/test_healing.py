@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec import Raw, structs
+
+from codex_nexus.translate.dialect import DEFAULT, Dialect
+from codex_nexus.translate.healing import healed
+
+
+@pytest.mark.parametrize(
+    ("heal", "changes"),
+    [
+        ("replay_reasoning", {"reasoning_missing": "empty"}),
+        ("tool_choice_auto", {"tool_choice": ("auto",)}),
+        ("clamp_max_tokens:4096", {"max_output": 4096}),
+        ("clamp_max_tokens", {"max_tokens_field": "omit"}),
+        ("one_max_tokens", {"max_tokens_field": "omit"}),
+        ("system_head", {"system": "head"}),
+        ("schema_mfjs", {"json_schema": "mfjs"}),
+        ("drop_field:stream_options", {"stream_usage": "implicit"}),
+        ("drop_field:max_tokens", {"max_tokens_field": "omit"}),
+        ("drop_field:response_format", {"response_format": "none"}),
+        ("drop_field:tool_choice", {"tool_choice": ("auto",), "drop_params": ("tool_choice",)}),
+        ("drop_field:reasoning_content", {"reasoning_replay": "never"}),
+        ("drop_field:store", {"drop_params": ("store",)}),
+    ],
+)
+def test_a_repair_changes_what_was_refused(heal: str, changes: dict[str, Any]) -> None:
+    assert healed(DEFAULT, heal) == structs.replace(DEFAULT, **changes)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "heal", "changes"),
+    [
+        (Dialect(strict="keep"), "drop_field:strict", {"strict": "strip"}),
+        (Dialect(reasoning_param="effort"), "drop_field:reasoning_effort", {"reasoning_param": "none"}),
+        (Dialect(reasoning_missing="empty"), "replay_reasoning", {"reasoning_missing": "space"}),
+        (Dialect(reasoning_replay="never"), "replay_reasoning", {"reasoning_replay": "tool_turns", "reasoning_missing": "empty"}),
+        (Dialect(reasoning_replay="all"), "replay_reasoning", {"reasoning_missing": "empty"}),
+        (Dialect(extra_body={"a": Raw(b"1"), "b": Raw(b"2")}), "drop_field:a", {"drop_params": ("a",), "extra_body": {"b": Raw(b"2")}}),
+    ],
+)  # fmt: skip
+def test_a_repair_begins_where_the_dialect_stands(dialect: Dialect, heal: str, changes: dict[str, Any]) -> None:
+    assert healed(dialect, heal) == structs.replace(dialect, **changes)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "heal"),
+    [
+        (Dialect(system="head"), "system_head"),
+        (Dialect(drop_params=("store",)), "drop_field:store"),
+        (DEFAULT, "add_json_word"),
+        (DEFAULT, "dummy_signature"),
+        (DEFAULT, "unheard_of"),
+    ],
+)
+def test_a_repair_that_changes_nothing_is_none(dialect: Dialect, heal: str) -> None:
+    assert healed(dialect, heal) is None
+
+
+def test_some_refusals_are_worth_the_same_words_again() -> None:
+    assert healed(DEFAULT, "retry_once_then_text") == DEFAULT

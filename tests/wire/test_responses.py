@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from tests import strategies as some
+
+from codex_nexus.errors import RequestError
+from codex_nexus.wire.responses import CreateResponse, decode_create, echoed, invalid_field
+
+
+def created(**fields: Any) -> CreateResponse:
+    return decode_create(json.dumps({"model": "gpt-x", "input": "hi"} | fields).encode())
+
+
+def refused(**fields: Any) -> RequestError:
+    with pytest.raises(RequestError) as caught:
+        created(**fields)
+    return caught.value
+
+
+def echo(**fields: Any) -> dict[str, Any]:
+    return json.loads(msgspec.json.encode(echoed(created(**fields), "resp_1", 7)))
+
+
+def test_null_equals_absent_and_unknown_fields_are_ignored() -> None:
+    everything = dict.fromkeys(set(CreateResponse.__struct_fields__) - {"model", "input"})
+    assert created(**everything, client_metadata={"a": [1]}) == created()
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "code"),
+    [
+        ({"model": None}, "model", "missing_required_parameter"),
+        ({"model": ""}, "model", "missing_required_parameter"),
+        ({"model": 5}, "model", "invalid_type"),
+        ({"input": None}, "input", "missing_required_parameter"),
+        ({"input": 5}, "input", "invalid_type"),
+        ({"tools": {}}, "tools", "invalid_type"),
+        ({"temperature": 3}, "temperature", "invalid_value"),
+        ({"top_p": "x"}, "top_p", "invalid_type"),
+        ({"max_output_tokens": 0}, "max_output_tokens", "integer_below_min_value"),
+        ({"top_logprobs": 21}, "top_logprobs", "invalid_value"),
+        ({"truncation": "maybe"}, "truncation", "invalid_value"),
+        ({"include": [5]}, "include[0]", "invalid_type"),
+        ({"reasoning": {"effort": 5}}, "reasoning.effort", "invalid_type"),
+        ({"text": {"format": {"type": "xml"}}}, "text.format.type", "invalid_value"),
+        ({"text": {"format": {"type": "json_schema"}}}, "text.format.name", "missing_required_parameter"),
+        ({"text": {"format": {"type": "json_schema", "name": "n"}}}, "text.format.schema", "invalid_type"),
+        ({"metadata": {"a": 1}}, "metadata[...]", "invalid_type"),
+        ({"metadata": {str(n): "" for n in range(17)}}, "metadata", "invalid_value"),
+        ({"metadata": {"k" * 65: "v"}}, f"metadata.{'k' * 65}", "invalid_value"),
+        ({"metadata": {"k": "v" * 513}}, "metadata.k", "invalid_value"),
+        ({"prompt": {"id": "p"}}, "prompt", "unsupported_parameter"),
+        ({"moderation": {}} | {"moderation": {"a": 1}}, "moderation", "unsupported_parameter"),
+        ({"background": True}, "background", "unsupported_parameter"),
+        ({"conversation": "conv_1"}, "conversation", "unsupported_parameter"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_wrong_field_is_named(fields: dict[str, Any], param: str, code: str) -> None:
+    error = refused(**fields)
+    assert (error.status, error.param, error.code) == (400, param, code)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"model":"\xff"}', b'{"x":' + b"[" * 5000, b'{"input":"\\q"}'])
+def test_what_is_no_json_is_refused(body: bytes) -> None:
+    with pytest.raises(RequestError) as caught:
+        decode_create(body)
+    assert caught.value.code == "invalid_json"
+
+
+def test_a_body_that_is_no_object_has_no_param() -> None:
+    with pytest.raises(RequestError) as caught:
+        decode_create(b"[]")
+    assert (caught.value.param, caught.value.message) == (None, "Invalid value: expected `object`, got `array`.")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (rb"\ud83d", rb"\ufffd"),
+        (rb"\ude00", rb"\ufffd"),
+        (rb"\ud83dabcdef", rb"\ufffdabcdef"),
+        (rb"\ud83d\ude00", rb"\ud83d\ude00"),
+        (rb"\\ud83d", rb"\\ud83d"),
+    ],
+)
+def test_half_an_emoji_is_no_reason_to_refuse_a_body(written: bytes, read: bytes) -> None:
+    assert bytes(decode_create(b'{"model":"m","input":"' + written + b'"}').input) == b'"' + read + b'"'
+
+
+def test_a_chain_needs_no_input() -> None:
+    assert created(input=None, previous_response_id="resp_0").previous_response_id == "resp_0"
+
+
+def test_a_path_begins_with_where_the_value_stood() -> None:
+    def told(kind: Any, data: bytes) -> str | None:
+        with pytest.raises(msgspec.ValidationError) as caught:
+            msgspec.json.decode(data, type=kind)
+        return invalid_field(caught.value, "input[3]").param
+
+    assert told(list[int], b'["x"]') == "input[3][0]"
+    assert told(dict[str, int], b"[]") == "input[3]"
+    assert told(CreateResponse, b'{"store":1}') == "input[3].store"
+
+
+def test_what_was_not_asked_is_echoed_with_its_default() -> None:
+    assert echo() == {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 7,
+        "completed_at": None,
+        "status": "in_progress",
+        "background": False,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": None,
+        "max_output_tokens": None,
+        "max_tool_calls": None,
+        "model": "gpt-x",
+        "output": [],
+        "parallel_tool_calls": True,
+        "previous_response_id": None,
+        "prompt_cache_key": None,
+        "reasoning": {"effort": None, "summary": None},
+        "safety_identifier": None,
+        "service_tier": "default",
+        "store": True,
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
+        "top_logprobs": 0,
+        "text": {"format": {"type": "text"}},
+        "tool_choice": "auto",
+        "tools": [],
+        "truncation": "disabled",
+        "usage": None,
+        "metadata": {},
+    }
+
+
+def test_what_was_asked_is_echoed_as_it_was_asked() -> None:
+    asked = {
+        "instructions": "Be brief.",
+        "max_output_tokens": 9,
+        "parallel_tool_calls": False,
+        "reasoning": {"effort": "zzz", "summary": "auto"},
+        "store": False,
+        "temperature": 0,
+        "top_p": 0.5,
+        "tool_choice": {"type": "function", "name": "f"},
+        "truncation": "auto",
+        "metadata": {"a": "b"},
+    }
+    assert {name: value for name, value in echo(**asked).items() if name in asked} == asked
+    assert echo(reasoning={"generate_summary": "concise"})["reasoning"]["summary"] == "concise"
+
+
+def test_an_echoed_function_has_every_key_and_other_tools_stay_as_they_are() -> None:
+    tools = [{"type": "function", "name": "f", "strict": True}, {"type": "web_search"}, {"type": "custom", "name": "c"}]
+    assert echo(tools=tools)["tools"] == [
+        {"type": "function", "name": "f", "strict": True, "description": None, "parameters": None},
+        *tools[1:],
+    ]
+
+
+def test_an_echoed_format_has_the_keys_that_schemas_require() -> None:
+    form = {"type": "json_schema", "name": "n", "schema": {"type": "object"}}
+    assert echo(text={"format": form, "verbosity": "low"})["text"] == {
+        "format": form | {"description": None, "strict": False},
+        "verbosity": "low",
+    }
+
+
+@given(some.json_values)
+def test_any_json_is_a_request_or_a_refusal_with_a_sentence(value: Any) -> None:
+    with pytest.raises(RequestError) as caught:
+        decode_create(json.dumps(value).encode())
+    assert caught.value.message.endswith(".")
