@@ -35,6 +35,7 @@ _ITEM = {
     "function_call": r"added (arguments.delta )*arguments.done done ",
     "custom_tool_call": r"added (input.delta )*input.done done ",
     "tool_search_call": r"added done ",
+    "compaction": r"added done ",
 }
 _SHORT = re.compile(r"^response\.(output_item|reasoning_(?=summary)|function_call_|custom_tool_call_)?\.?")
 
@@ -231,6 +232,8 @@ class _Item:
                 self._check_grown("arguments")
             case "custom_tool_call":
                 self._check_grown("input")
+            case "compaction":
+                assert self.done["encrypted_content"], "an empty summary"
             case _:
                 assert isinstance(self.done["arguments"], dict)
         return self

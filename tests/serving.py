@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -129,3 +129,10 @@ class Served:
         finally:
             writer.close()
             await writer.wait_closed()
+
+
+async def until(condition: Callable[[], object], seconds: float = 2.0) -> None:
+    """Waits until something is so."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - tests may poll
+            await asyncio.sleep(0.005)

@@ -6,10 +6,13 @@ from typing import Any
 import msgspec
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import UnsatisfiedAssumption
 
-from codex_nexus.codex_home.config_toml import plan, undo
+from codex_nexus.codex_home import config_toml
+from codex_nexus.codex_home.config_toml import Plan, undo
+from codex_nexus.codex_home.toml_marks import original_of
 from codex_nexus.codex_home.toml_scan import scan
-from codex_nexus.codex_home.wish import Wish
+from codex_nexus.codex_home.wish import Refused, Wish
 from tests.codex_home.documents import BOM, documents, is_valid
 
 WISH = Wish(address="http://127.0.0.1:5800", token="nexus-token", model="some-model")
@@ -21,6 +24,17 @@ TEXTS = documents().filter(is_valid) | st.sampled_from(["", "\n", BOM, BOM + "\r
 many = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
+
+
+def plan(text: str | None, wish: Wish) -> Plan:
+    """The plan of all texts but those rare ones that are refused, and for no reason but this one."""
+    try:
+        return config_toml.plan(text, wish)
+    except Refused as error:
+        if "spoil" not in error.message:
+            raise
+        event("refused")
+        raise UnsatisfiedAssumption from None
 
 
 def parsed(text: str) -> dict[str, Any]:
@@ -64,9 +78,22 @@ def test_nothing_else_changes_and_our_part_is_there(text: str, wish: Wish) -> No
 @given(TEXTS, WISHES)
 def test_every_line_of_the_user_stays_in_its_order(text: str, wish: Wish) -> None:
     after = plan(text, wish).text.removeprefix(BOM)
-    lines = iter(line.removeprefix("#codex-nexus was# ").rstrip("\r") for line in after.split("\n"))
+    shown = "".join(original_of(piece) or piece.text for piece in scan(after))
+    lines = iter(line.removeprefix("#codex-nexus was# ").rstrip("\r") for line in shown.split("\n"))
     for line in text.removeprefix(BOM).split("\n"):
         assert line.rstrip("\r") in lines, line
+
+
+@many
+@given(TEXTS, WISHES)
+def test_no_comment_of_ours_stands_above_an_inline_table(text: str, wish: Wish) -> None:
+    after = plan(text, wish).text.removeprefix(BOM)
+    above = ""
+    for piece in scan(after):
+        if piece.kind == "pair" and piece.text[piece.value[0]] == "{":
+            assert "codex-nexus was#" not in above
+            assert "# codex-nexus:" not in above
+        above = above + piece.text if piece.kind in ("comment", "blank") else ""
 
 
 @many

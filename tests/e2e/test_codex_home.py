@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -224,6 +225,43 @@ def test_what_codex_itself_writes_stays(codex: CodexHome, gateway: GatewayProces
     assert [line for line in plain.decode().splitlines() if line not in left.splitlines()] == []
     assert 'model = "gpt-5.5"   # the one I like' in left
     starts(codex)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'model = "gpt-5.5"\nmodel_providers = { local = { name = "L", base_url = "http://127.0.0.1:1/v1" } } # keep\n',
+        b'model_providers = { local = { name = "L" } }',
+        b'\xef\xbb\xbf# c\r\nmodel = "gpt-5.5" # x\r\ntui = { notifications = true }\r\n# end\r\n',
+        b'model = "gpt-5.5"\n[model_providers.codex-nexus]\nname = "mine"\n# c\nbase_url = "http://127.0.0.1:1/v1"',
+        b"# only a comment",
+    ],
+)
+@pytest.mark.parametrize("switch", [[], ["--switch-default"]])
+def test_codex_can_write_into_every_file_that_we_have_edited(codex: CodexHome, text: bytes, switch: list[str]) -> None:
+    home = codex.folder / "nexus"
+    home.mkdir()
+    (home / "config.json").write_text('{"port": 5899, "access_token": "nexus-token"}')
+    codex.config_file.write_bytes(text)
+    well(command(codex, home, "inject", *switch))
+    provider = {"name": "Extra", "base_url": "http://127.0.0.1:2/v1"}
+    edits = {"projects./w": {"trust_level": "trusted"}, "model": "picked", "model_providers.extra": provider}
+    with AppServer([str(codex.binary), "app-server"], codex) as server:
+        for key, value in {**edits, "tui.notifications": False}.items():
+            server.call("config/value/write", {"keyPath": key, "value": value, "mergeStrategy": "upsert"})
+    starts(codex)
+    well(command(codex, home, "inject", *switch))
+    starts(codex)
+    well(command(codex, home, "eject"))
+    starts(codex)
+    left = codex.config_file.read_bytes().decode("utf-8-sig")
+    mine = b"mine" in text
+    assert ("codex-nexus" in left) is mine
+    data = tomllib.loads(left)
+    assert data["model_providers"]["extra"] == provider
+    assert data["projects"] == {"/w": {"trust_level": "trusted"}}
+    assert data["tui"] == {"notifications": False}
+    assert data["model_providers"].get("local", {}).get("name", "L") == "L"
 
 
 # --- run: no byte of the home changes

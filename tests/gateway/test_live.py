@@ -14,10 +14,11 @@ from aiohttp import web
 
 from codex_nexus.gateway import live
 from codex_nexus.service import listener
+from codex_nexus.sessions.store import StoredTurn
 from codex_nexus.translate.turn import Turn
 from tests import oracle
 from tests.gateway.conftest import Serve
-from tests.serving import CODEX, Served
+from tests.serving import CODEX, Served, until
 from tests.upstream import Answer, Recorded, Upstream, cut, event, finish, reasoning, sse, stall, status, text, usage
 
 AT_ONCE = 1.0  # seconds within which an upstream must be let go
@@ -68,13 +69,6 @@ def flood() -> Answer:
             await response.write(event(text("word ")) * 100)
 
     return Answer(play)
-
-
-async def until(condition: Callable[[], object], seconds: float = 2.0) -> None:
-    """Waits until something is so."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - tests may poll
-            await asyncio.sleep(0.005)
 
 
 # --- the client goes
@@ -475,3 +469,51 @@ async def test_a_connection_is_used_again(gateway: Served, upstream: Upstream) -
     for _ in range(5):
         await gateway.stream()
     assert len(seen) == 1
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_a_turn_that_comes_by_an_open_connection_at_the_end_still_gets_its_ending(
+    gateway: Served, upstream: Upstream
+) -> None:
+    upstream.script(stall([text("a")], before_headers=False))
+    await gateway.get("/healthz")  # leaves a connection open
+    first = asyncio.ensure_future(gateway.stream())
+    await until(lambda: upstream.requests)
+    async with aiohttp.ClientSession() as other:
+        await other.get(gateway.url + "/healthz")
+        stopping = asyncio.ensure_future(gateway.listener.stop())
+        await asyncio.sleep(0.1)
+        body = {"model": "gpt-5", "input": "hi", "stream": True}
+        async with other.post(gateway.url + "/v1/responses", json=body) as response:
+            second = oracle.read(await response.read())
+    assert ((await first).status, second.status) == ("failed", "failed")
+    await stopping
+
+
+class SlowStore:
+    """A store that takes its time."""
+
+    async def put(self, turn: StoredTurn) -> None:
+        await asyncio.sleep(0.5)
+
+    async def history(self, response_id: str, owner: str) -> None:
+        return None
+
+    async def resource(self, response_id: str, owner: str) -> None:
+        return None
+
+    async def prune(self, before: int) -> int:
+        return 0
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.mark.usefixtures("hurried", "quick")
+async def test_a_turn_that_is_just_failing_does_not_disturb_the_end(serve: Serve, upstream: Upstream) -> None:
+    gateway = await serve(session_store=SlowStore(), timeouts={"first_byte_s": 0.3}, retry={"attempts": 1})
+    upstream.script(stall())
+    asking = asyncio.ensure_future(gateway.stream())
+    await asyncio.wait_for(upstream.aborted.wait(), 1)
+    await gateway.listener.stop()
+    assert (await asking).status == "failed"

@@ -177,6 +177,7 @@ def test_a_call_grows_by_its_index() -> None:
         ([piece("{}", "f", "a"), piece(" \n", None, "a")], [("a", "f", "{}")]),
         ([piece('{"a":{}', "f", "a"), piece(" \n"), piece("}")], [("a", "f", '{"a":{} \n}')]),
         ([piece('{"a":"}', "f", "a"), piece(" \n"), piece('"}')], [("a", "f", '{"a":"} \n"}')]),
+        ([piece('{"a":{}', "f", "a"), piece("}")], [("a", "f", '{"a":{}}')]),
         ([piece({"x": 1}, "f", "a"), piece({"x": 1}, "f", "a")], [("a", "f", '{"x":1}')]),
         ([piece(None, " f ", "a")], [("a", "f", "")]),
         ([piece("{}", 5, "a")], [("a", "", "{}")]),
