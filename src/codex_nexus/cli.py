@@ -47,6 +47,21 @@ def _parser() -> argparse.ArgumentParser:
     _serve_flags(serve, again=True)
     demo = verbs.add_parser("demo", help="see it work in a minute: no key, no network")
     demo.add_argument("--no-codex", action="store_true", help="leave out the turn with the real Codex")
+    inject = verbs.add_parser("inject", help="write our part of Codex's configuration, and show it", epilog=_FILES)
+    inject.add_argument("--dry-run", action="store_true", help="show what would change, write nothing")
+    inject.add_argument("--switch-default", action="store_true", help="also make the gateway Codex's default provider")
+    verbs.add_parser("eject", help="take our part of Codex's configuration away; works with everything down")
+    run = verbs.add_parser(
+        "run", help="run Codex on the gateway, writing nothing into its home: run -- codex ...",
+        usage="codex-nexus run -- codex [...]", epilog="The gateway's log goes to run.log in ~/.codex-nexus.",
+    )  # fmt: skip
+    run.add_argument("command", nargs=argparse.REMAINDER, help="codex and its arguments")
+    doctor = verbs.add_parser(
+        "doctor", help="look at the whole chain, from the files to a model's tool call, and say what mends it",
+        epilog="Exit codes: 0 good or warnings only, 1 a fault, 2 wrong configuration.",
+    )  # fmt: skip
+    doctor.add_argument("--json", action="store_true", help="a report without secrets, to be pasted into an issue")
+    doctor.add_argument("--offline", action="store_true", help="ask no provider (otherwise: a few tokens each)")
     verbs.add_parser("check", help="check config.json and providers.json, show every problem")
     verbs.add_parser("version", help="show the version")
     return parser
@@ -91,7 +106,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     from codex_nexus.config.file import home_folder
     from codex_nexus.service.supervisor import Overrides, Supervisor
 
-    supervisor = Supervisor(home_folder(), Overrides(arguments.host, arguments.port), print)
+    supervisor = Supervisor(
+        home_folder(), Overrides(arguments.host, arguments.port, inject=not arguments.no_inject), print
+    )
     asyncio.run(supervisor.run())
     return 0
 
@@ -126,6 +143,37 @@ def _demo(arguments: argparse.Namespace) -> int:
     return asyncio.run(run(with_codex=not arguments.no_codex))
 
 
+def _inject(arguments: argparse.Namespace) -> int:
+    from codex_nexus.config.file import home_folder
+    from codex_nexus.service.codex import inject
+
+    inject(home_folder(), print, dry=arguments.dry_run, switch_default=arguments.switch_default)
+    return 0
+
+
+def _eject(_: argparse.Namespace) -> int:
+    from codex_nexus.config.file import home_folder
+    from codex_nexus.service.codex import eject
+
+    return eject(home_folder(), print)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from codex_nexus.config.file import home_folder
+    from codex_nexus.service.run import run
+
+    command: list[str] = arguments.command
+    return run(command[1:] if command[:1] == ["--"] else command, home_folder())
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from codex_nexus.config.file import home_folder
+    from codex_nexus.doctor import run
+
+    logging.getLogger("codex_nexus").setLevel(logging.DEBUG if arguments.dev else logging.CRITICAL)
+    return asyncio.run(run(home_folder(), as_json=arguments.json, offline=arguments.offline))
+
+
 def _check(_: argparse.Namespace) -> int:
     from codex_nexus.config.file import home_folder
     from codex_nexus.service.supervisor import Overrides, Supervisor
@@ -143,4 +191,13 @@ def _version(_: argparse.Namespace) -> int:
     return 0
 
 
-_VERBS = {"serve": _serve, "demo": _demo, "check": _check, "version": _version}
+_VERBS = {
+    "serve": _serve,
+    "demo": _demo,
+    "inject": _inject,
+    "eject": _eject,
+    "run": _run,
+    "doctor": _doctor,
+    "check": _check,
+    "version": _version,
+}

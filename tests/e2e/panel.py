@@ -84,6 +84,8 @@ class Complaints:
 
 def open_panel(page: Page, panel: PanelProcess, area: str = "overview", *, language: str = "en") -> None:
     """Opens an area in a language."""
-    page.add_init_script(f"localStorage.getItem('nexus-language') ?? localStorage.setItem('nexus-language', '{language}')")
+    page.add_init_script(
+        f"localStorage.getItem('nexus-language') ?? localStorage.setItem('nexus-language', '{language}')"
+    )
     page.goto(f"{panel.url}/#/{area}")
     page.locator("main h1").first.wait_for(state="attached")

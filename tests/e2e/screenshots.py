@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 import threading
@@ -25,6 +26,7 @@ CONFIG = {
         "o3": {"provider": "kimi", "model": "kimi-k3"},
     },
 }
+THOUGHT = "A question about the road; say it in two sentences."
 MODELS = ("qwen3-coder-480b", "qwen3-coder-30b", "glm-5.3-air", "gpt-oss-120b", "deepseek-v4-flash", "devstral-2")
 
 
@@ -34,7 +36,7 @@ def answer(asked: Recorded) -> Answer:
     if "refuse" in said:
         return status(429, {"error": {"message": "Rate limit reached for requests", "type": "rate_limit_error"}})
     pieces = [f"{word} " for word in LONG.split()]
-    thought = [reasoning(f"{word} ") for word in "A question about the road; say it in two sentences.".split()]
+    thought = [reasoning(f"{word} ") for word in THOUGHT.split()]
     pause = 0.5 if "slow" in said else 0.02
     return sse([*thought, *map(text, pieces), finish(), usage(1840, 412, cached=1024, thought=96)], pause)
 
@@ -44,10 +46,8 @@ def ask(panel: PanelProcess, model: str, message: str) -> None:
     body = f'{{"model": "{model}", "input": "{message}", "stream": true, "store": false}}'.encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{panel.base_url}/responses", data=body, headers=headers)
-    try:
+    with contextlib.suppress(OSError):
         urllib.request.urlopen(request, timeout=120).read()
-    except OSError:
-        pass
 
 
 def traffic(panel: PanelProcess) -> None:

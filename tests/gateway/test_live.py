@@ -476,15 +476,16 @@ async def test_a_turn_that_comes_by_an_open_connection_at_the_end_still_gets_its
     gateway: Served, upstream: Upstream
 ) -> None:
     upstream.script(stall([text("a")], before_headers=False))
-    await gateway.get("/healthz")  # leaves a connection open
+    url = gateway.url
     first = asyncio.ensure_future(gateway.stream())
     await until(lambda: upstream.requests)
     async with aiohttp.ClientSession() as other:
-        await other.get(gateway.url + "/healthz")
+        async with other.get(url + "/healthz") as alive:
+            await alive.read()
         stopping = asyncio.ensure_future(gateway.listener.stop())
         await asyncio.sleep(0.1)
         body = {"model": "gpt-5", "input": "hi", "stream": True}
-        async with other.post(gateway.url + "/v1/responses", json=body) as response:
+        async with other.post(url + "/v1/responses", json=body) as response:
             second = oracle.read(await response.read())
     assert ((await first).status, second.status) == ("failed", "failed")
     await stopping

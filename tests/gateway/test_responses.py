@@ -187,9 +187,14 @@ WRONG: list[tuple[Any, str | None, str | None]] = [
     ({"model": "gpt-5", "input": "hi", "metadata": "x"}, "metadata", "invalid_type"),
     ({"model": "gpt-5", "input": "hi", "metadata": {"k" * 65: "x"}}, f"metadata.{'k' * 65}", "invalid_value"),
     ({"model": "gpt-5", "input": "hi", "text": {"format": {"type": "xml"}}}, "text.format.type", "invalid_value"),
-    ({"model": "gpt-5", "input": "hi", "background": True}, "background", "unsupported_parameter"),
-    ({"model": "gpt-5", "input": "hi", "conversation": "conv_1"}, "conversation", "unsupported_parameter"),
-    ({"model": "gpt-5", "input": "hi", "conversation": {"id": "conv_1"}}, "conversation", "unsupported_parameter"),
+    ({"model": "gpt-5", "input": "hi", "background": True, "store": False}, "store", "invalid_value"),
+    ({"model": "gpt-5", "input": "hi", "conversation": 5}, "conversation", "invalid_type"),
+    ({"model": "gpt-5", "input": "hi", "conversation": {"id": 5}}, "conversation.id", "invalid_type"),
+    (
+        {"model": "gpt-5", "input": "hi", "conversation": "conv_1", "previous_response_id": "resp_1"},
+        "conversation",
+        "invalid_value",
+    ),
     ({"model": "gpt-5", "input": "hi", "prompt": {"id": "pmpt_1"}}, "prompt", "unsupported_parameter"),
     (
         {"model": "gpt-5", "input": "hi", "previous_response_id": "resp_none"},

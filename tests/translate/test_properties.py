@@ -48,7 +48,15 @@ REQUEST: dict[str, Any] = {
     ],
     "include": ["reasoning.encrypted_content"],
 }
-requests = st.sampled_from([REQUEST, REQUEST | {"reasoning": {"summary": "auto"}}, {}])
+requests = st.sampled_from(
+    [
+        REQUEST,
+        REQUEST | {"reasoning": {"summary": "auto"}},
+        REQUEST | {"text": {"format": {"type": "json_object"}}},
+        {"input": [{"role": "user", "content": "hi"}, {"type": "compaction_trigger"}]},
+        {},
+    ]
+)
 
 
 # --- answers

@@ -10,10 +10,10 @@ does such a thing, `why`: what is attacked, `dialect`: JSON of the fields that d
 Bytes stand as they are, line ends are LF. What no editor keeps is written out: `<CR>` is a carriage return, `<BOM>` a
 byte order mark, `<xFF>` the byte 0xFF, and `<EOF>` at the end says that the last line has no line end.
 
-A reading has the lines `status`, `reasoning`, `text`, `usage`, `signature` and one `call` (or `custom`: input is plain
-text) for each call: its id (`*`: made by us), its name (`namespace::name`) and its arguments. Texts and arguments are
-JSON. What is left out is empty. Of a Responses request `model` may be left out, of a Chat request the fields that every
-request has (see `ALWAYS`); nothing else may be missing or too many.
+A reading has the lines `status`, `reasoning`, `text`, `refusal`, `usage`, `signature` and one `call` (or `custom`:
+input is plain text) for each call: its id (`*`: made by us), its name (`namespace::name`) and its arguments. Texts and
+arguments are JSON. What is left out is empty. Of a Responses request `model` may be left out, of a Chat request the
+fields that every request has (see `ALWAYS`); nothing else may be missing or too many.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Reading:
     """`completed`, `incomplete REASON` or `failed KIND`."""
     text: str = ""
     reasoning: str = ""
+    refusal: str = ""
     calls: tuple[Call, ...] = ()
     usage: dict[str, int] | None = None
     signature: str | None = None
@@ -186,6 +187,7 @@ def _reading(part: bytes) -> Reading:
         said["status"],
         json.loads(said.get("text", '""')),
         json.loads(said.get("reasoning", '""')),
+        json.loads(said.get("refusal", '""')),
         tuple(_call(line) for line in lines if line.startswith(("call: ", "custom: "))),
         usage or None,
         said.get("signature"),

@@ -55,9 +55,10 @@ def test_null_equals_absent_and_unknown_fields_are_ignored() -> None:
         ({"metadata": {"k" * 65: "v"}}, f"metadata.{'k' * 65}", "invalid_value"),
         ({"metadata": {"k": "v" * 513}}, "metadata.k", "invalid_value"),
         ({"prompt": {"id": "p"}}, "prompt", "unsupported_parameter"),
-        ({"moderation": {}} | {"moderation": {"a": 1}}, "moderation", "unsupported_parameter"),
-        ({"background": True}, "background", "unsupported_parameter"),
-        ({"conversation": "conv_1"}, "conversation", "unsupported_parameter"),
+        ({"moderation": {"a": 1}}, "moderation", "unsupported_parameter"),
+        ({"conversation": "conv_1", "previous_response_id": "resp_0"}, "conversation", "invalid_value"),
+        ({"conversation": {}}, "conversation", "invalid_value"),
+        ({"background": True, "store": False}, "store", "invalid_value"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -95,6 +96,14 @@ def test_half_an_emoji_is_no_reason_to_refuse_a_body(written: bytes, read: bytes
 
 def test_a_chain_needs_no_input() -> None:
     assert created(input=None, previous_response_id="resp_0").previous_response_id == "resp_0"
+
+
+@pytest.mark.parametrize("named", ["conv_1", {"id": "conv_1"}])
+def test_a_conversation_is_named_by_its_id(named: Any) -> None:
+    asked = created(input=None, conversation=named)
+    assert asked.conversation_id == "conv_1"
+    assert echo(input=None, conversation=named)["conversation"] == {"id": "conv_1"}
+    assert created().conversation_id is None
 
 
 def test_a_path_begins_with_where_the_value_stood() -> None:

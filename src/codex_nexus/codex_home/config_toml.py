@@ -7,6 +7,7 @@ no end mark is needed: Codex rewrites this file too, and what it adds between or
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 
 from msgspec import Struct
@@ -18,15 +19,17 @@ from codex_nexus.codex_home.toml_marks import (
     Data,
     block,
     flags_of,
+    is_hidden,
     is_mark,
     is_marked,
     is_remarked,
     is_root_key,
+    original_of,
     read,
     rest,
 )
 from codex_nexus.codex_home.toml_scan import Piece, scan
-from codex_nexus.codex_home.toml_undo import undone
+from codex_nexus.codex_home.toml_undo import adopted, undone
 from codex_nexus.codex_home.toml_write import Carried, built, carried
 from codex_nexus.codex_home.wish import PROVIDER, Refused, Wish, masked
 
@@ -54,10 +57,10 @@ def plan(text: str | None, wish: Wish, *, made_folder: bool = False) -> Plan:
     Raises:
         Refused: the text is not valid TOML, or cannot be edited without harm.
     """
-    body = (text or "").removeprefix(BOM)
+    body = adopted((text or "").removeprefix(BOM))
     data, pieces = read(body), scan(body)
     marked = is_marked(body)
-    if marked and _satisfied(pieces, data, wish):
+    if marked and _satisfied(pieces, data, wish) and text and text.endswith(body):
         return Plan(text or "", "", changed=False)
     base = undone(body, mend=False) if marked else None if text is None else body
     flags = flags_of(pieces) & {MADE_FOLDER, NAMED_BEFORE}
@@ -75,13 +78,15 @@ def undo(text: str) -> str | None:
         Refused: the text is not valid TOML, or our part cannot be taken out without harm.
     """
     body = text.removeprefix(BOM)
-    data = read(body)
+    with contextlib.suppress(Refused):
+        body = adopted(body)
     if not is_marked(body):
         return text
+    data = read(body)
     after = undone(body, mend=True)
     if rest(read(after or ""), with_root=False) != rest(data, with_root=False):
         raise Refused("our part cannot be told from yours any more; delete the lines with 'codex-nexus' by hand.")
-    return None if after is None else text[: len(text) - len(body)] + after
+    return None if after is None else (BOM if text.startswith(BOM) else "") + after
 
 
 def made_folder(text: str) -> bool:
@@ -101,11 +106,18 @@ def token_in(text: str) -> str:
     return token if isinstance(token, str) else ""
 
 
+def is_stranded(text: str) -> bool:
+    """Whether the text names our provider without defining it."""
+    data = read(text)
+    return data.get("model_provider") == PROVIDER and not block(data)
+
+
 def difference(before: str, after: str) -> str:
     """The changed lines with what stands around them, tokens masked."""
-    lines = difflib.unified_diff(before.split("\n"), after.split("\n"), lineterm="", n=2)
-    shown = [line.rstrip("\r") for line in lines if line.rstrip() not in ("---", "+++")]
-    return masked("\n".join(shown))
+    texts = [text.removeprefix(BOM).replace("\r\n", "\n").removesuffix("\n") for text in (before, after)]
+    old, new = [text.split("\n") if text else [] for text in texts]
+    lines = difflib.unified_diff(old, new, lineterm="", n=2)
+    return masked("\n".join(list(lines)[2:]))
 
 
 def _flags(data: Data, base: str | None, *, marked: bool, made_folder: bool) -> dict[str, bool]:
@@ -115,7 +127,8 @@ def _flags(data: Data, base: str | None, *, marked: bool, made_folder: bool) -> 
 
 def _satisfied(pieces: list[Piece], data: Data, wish: Wish) -> bool:
     there = block(data)
-    if not any(map(is_mark, pieces)) or any(there.get(key) != value for key, value in wish.fixed().items()):
+    marked = any(is_mark(piece) or original_of(piece) for piece in pieces)
+    if not marked or any(there.get(key) != value for key, value in wish.fixed().items()):
         return False
     if any(key not in there for key in wish.tunable()):
         return False
@@ -132,3 +145,22 @@ def _verify(base: str, after: str, wish: Wish) -> None:
     there = block(now)
     if not same or any(there.get(key) != value for key, value in wish.fixed().items()):
         raise Refused("it cannot be edited without changing other settings, so it was not touched.")
+    line = _endangered(after)
+    if line:
+        raise Refused(
+            f"the provider '{PROVIDER}' that stands there by hand cannot step aside: a comment above the inline table "
+            f"'{line}' would make Codex spoil the file. Take that provider out, or move it."
+        )
+
+
+def _endangered(text: str) -> str:
+    """An inline table with a comment of ours above it: Codex takes that comment along into `[...]` when it writes."""
+    near = False
+    for piece in scan(text):
+        if piece.kind == "comment":
+            near = near or is_hidden(piece) or is_mark(piece)
+        elif piece.kind != "blank":
+            if near and piece.kind == "pair" and piece.text[piece.value[0]] == "{":
+                return ".".join(piece.path)
+            near = False
+    return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from typing import Any, cast
@@ -15,7 +16,8 @@ ROOT_KEYS: tuple[Path, ...] = (("model",), ("model_provider",))
 MARK = "# codex-nexus: written by Codex Nexus; `codex-nexus eject` takes it away"
 REMARK = "# codex-nexus: eject takes this line away"
 HIDDEN = "#codex-nexus was# "
-GONE = "#codex-nexus gone# "
+REPLACED = "# codex-nexus: eject puts the old line back"
+_WAS = " was# "
 BOM = "\ufeff"
 MADE_FOLDER = "made-folder"
 NAMED_BEFORE = "named-before"
@@ -26,19 +28,41 @@ Data = dict[str, Any]
 
 def is_marked(text: str) -> bool:
     """Whether something of ours stands in the text."""
-    return any(sign in text for sign in (MARK, REMARK, HIDDEN))
+    return any(sign in text for sign in (MARK, REMARK, REPLACED, HIDDEN))
 
 
 def mark(flags: set[str]) -> str:
-    """The comment above our provider; the flags are what undoing must know."""
-    return f"{MARK} ({', '.join(sorted(flags))})" if flags else MARK
+    """The comment above our table; the flags are what undoing must know."""
+    return MARK + _shown(flags)
+
+
+def replaced(original: str, flags: set[str]) -> str:
+    """The remark behind a line of the user that we replaced by a copy with our entry."""
+    return f"{REPLACED}{_shown(flags)}{_WAS}{json.dumps(original, ensure_ascii=False)}"
+
+
+def _shown(flags: set[str]) -> str:
+    return f" ({', '.join(sorted(flags))})" if flags else ""
 
 
 def flags_of(pieces: list[Piece]) -> set[str]:
-    """The flags of the comment above our provider."""
-    said = next((piece.text for piece in pieces if is_mark(piece)), "")
-    inside = said.strip().removeprefix(MARK).strip(" ()")
+    """What undoing must know, from the comment above our table or from the remark behind our copy."""
+    said = next((piece.text.strip() for piece in pieces if is_mark(piece)), "")
+    said = said or next((piece.remark for piece in pieces if original_of(piece) is not None), "").partition(_WAS)[0]
+    inside = said.removeprefix(MARK).removeprefix(REPLACED).strip(" ()")
     return set(inside.split(", ")) if inside else set()
+
+
+def original_of(piece: Piece) -> str | None:
+    """The line of the user that this copy of ours stands for; None: it is no copy of ours."""
+    if not is_inline(piece) or not piece.remark.startswith(REPLACED):
+        return None
+    try:
+        text = json.loads(piece.remark.partition(_WAS)[2])
+        tomllib.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return ""
+    return str(text)
 
 
 def is_mark(piece: Piece) -> bool:
@@ -71,9 +95,9 @@ def is_inline(piece: Piece) -> bool:
     return piece.kind == "pair" and piece.path == PROVIDERS
 
 
-def hide(text: str, prefix: str = HIDDEN) -> str:
+def hide(text: str) -> str:
     """Whole lines as comments."""
-    return "".join(prefix + line for line in re.findall(r"[^\n]*\n|[^\n]+\Z", text))
+    return "".join(HIDDEN + line for line in re.findall(r"[^\n]*\n|[^\n]+\Z", text))
 
 
 def read(text: str) -> Data:

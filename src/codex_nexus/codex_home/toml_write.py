@@ -15,8 +15,9 @@ from codex_nexus.codex_home.toml_marks import (
     is_root_key,
     mark,
     read,
+    replaced,
 )
-from codex_nexus.codex_home.toml_scan import Piece, inline_entries, scan
+from codex_nexus.codex_home.toml_scan import Path, Piece, inline_entries, scan
 from codex_nexus.codex_home.wish import PROVIDER, Refused, Wish, quoted
 
 
@@ -51,17 +52,18 @@ def built(base: str, wish: Wish, kept: Carried, flags: set[str]) -> str:
     _refuse_odd(pieces)
     newline = "\r\n" if base[: base.find("\n") + 1].endswith("\r\n") else "\n"
     switch = wish.switch_default and read(base).get("model_provider") != PROVIDER
+    roots = _root_lines(wish, kept) if switch else {}
     out: list[str] = []
     for piece in pieces:
         if is_inline(piece):
-            out.append(f"{mark(flags)}{newline}{_with_entry(piece, wish)}{newline}{hide(piece.text)}")
-        elif is_ours(piece) or (switch and is_root_key(piece)):
-            out.append(hide(piece.text))
+            out.append(_with_entry(piece, wish, flags))
+        elif is_root_key(piece) and piece.path in roots:
+            out.append(_in_place(piece, roots, pieces, newline))
         else:
-            out.append(piece.text)
-    if switch:
-        at = _root_place(pieces)
-        out[at:at] = _root_lines(wish, kept, newline)
+            out.append(hide(piece.text) if is_ours(piece) else piece.text)
+    if roots and not any(is_root_key(piece) and piece.path in roots for piece in pieces):
+        at = 1 if pieces and pieces[0].text.startswith("#:") and pieces[0].text.endswith("\n") else 0
+        out[at:at] = [line + newline for line in roots.values()]
     if any(map(is_inline, pieces)):
         return "".join(out)
     return _with_table("".join(out), _table(wish, kept), flags, newline)
@@ -77,18 +79,19 @@ def _is_braced(piece: Piece) -> bool:
     return piece.text[piece.value[0]] == "{"
 
 
-def _root_place(pieces: list[Piece]) -> int:
-    """Where root keys may stand: before the user's own, else at the top, below a `#:schema` line."""
-    for n, piece in enumerate(pieces):
-        if is_root_key(piece):
-            return n
-    return 1 if pieces and pieces[0].text.startswith("#:") and pieces[0].text.endswith("\n") else 0
+def _root_lines(wish: Wish, kept: Carried) -> dict[Path, str]:
+    """The root keys that we set, as lines without an end."""
+    values = {"model": kept.model or wish.model, "model_provider": PROVIDER}
+    return {(key,): f"{key} = {quoted(value)} {REMARK}" for key, value in values.items() if value}
 
 
-def _root_lines(wish: Wish, kept: Carried, newline: str) -> list[str]:
-    model = kept.model or wish.model
-    lines = [f"model = {quoted(model)} {REMARK}{newline}"] if model else []
-    return [*lines, f"model_provider = {quoted(PROVIDER)} {REMARK}{newline}"]
+def _in_place(piece: Piece, roots: dict[Path, str], pieces: list[Piece], newline: str) -> str:
+    """The user's root key, hidden, with ours below: directly, so that the comment belongs to a line of ours."""
+    theirs = [other.path for other in pieces if is_root_key(other) and other.path in roots]
+    here = [path for path in roots if path == piece.path or (path not in theirs and piece.path == theirs[0])]
+    ended = piece.text.endswith("\n")
+    text = hide(piece.text) + ("" if ended else newline) + "".join(roots[path] + newline for path in here)
+    return text if ended else text.removesuffix(newline)
 
 
 def _table(wish: Wish, kept: Carried) -> list[str]:
@@ -99,9 +102,7 @@ def _table(wish: Wish, kept: Carried) -> list[str]:
 
 
 def _with_table(text: str, table: list[str], flags: set[str], newline: str) -> str:
-    if text and not text.endswith("\n"):
-        flags = flags | {"no-newline"}
-        text += newline
+    text, flags = _ended(text, flags, newline)
     pieces = scan(text)
     if pieces and pieces[-1].kind != "blank":
         flags = flags | {"gap"}
@@ -109,11 +110,20 @@ def _with_table(text: str, table: list[str], flags: set[str], newline: str) -> s
     return text + "".join(line + newline for line in [mark(flags), *table])
 
 
+def _ended(text: str, flags: set[str], newline: str) -> tuple[str, set[str]]:
+    """The text with a newline at its end, and the flag that tells to take it away again."""
+    return (text, flags) if not text or text.endswith("\n") else (text + newline, flags | {"no-newline"})
+
+
 # --- inline tables
 
 
-def _with_entry(piece: Piece, wish: Wish) -> str:
-    """A copy of `model_providers = { ... }` with our entry in it."""
+def _with_entry(piece: Piece, wish: Wish, flags: set[str]) -> str:
+    """A copy of `model_providers = { ... }` with our entry in it.
+
+    The original stands behind it, not above it: Codex spoils the file when it writes into an inline table that has a
+    comment above, and a comment at the very end of the file moves when Codex appends a table.
+    """
     start, end = piece.value
     value = without_entry(piece.text[start:end])
     pairs = ", ".join(f"{key} = {quoted(value)}" for key, value in {**wish.fixed(), **wish.tunable()}.items())
@@ -124,7 +134,8 @@ def _with_entry(piece: Piece, wish: Wish) -> str:
         value = f"{value[:last]}, {entry}{value[last:]}"
     else:
         value = f"{{ {entry} }}"
-    return f"{piece.text[:start]}{value} {REMARK}"
+    end_of_line = piece.text[len(piece.text.rstrip("\r\n")) :]
+    return f"{piece.text[:start]}{value} {replaced(piece.text, flags)}{end_of_line}"
 
 
 def without_entry(value: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from codex_nexus import __version__
 from codex_nexus.errors import NexusError, NotFound, RequestError
-from codex_nexus.gateway import chat, models, responses, websocket
+from codex_nexus.gateway import chat, conversations, models, responses, stored, sums, websocket
 from codex_nexus.gateway.guard import admit, cors_headers, preflight_headers
 from codex_nexus.gateway.replies import UpstreamError, client_of, envelope, error_reply, fault_reply
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY, Gateway
@@ -27,13 +28,35 @@ def make_app(gateway: Gateway) -> web.Application:
         app.router.add_post(f"{prefix}/responses", responses.create)
         app.router.add_route("GET", f"{prefix}/responses", _upgrade)
         app.router.add_route("HEAD", f"{prefix}/responses", _alive)
-        app.router.add_get(f"{prefix}/responses/{{id}}", responses.retrieve, allow_head=False)
+        app.router.add_post(f"{prefix}/responses/input_tokens", sums.input_tokens)
+        app.router.add_post(f"{prefix}/responses/compact", sums.compact)
+        _add_stored(app.router, f"{prefix}/responses/{{id}}")
+        _add_conversations(app.router, f"{prefix}/conversations")
         app.router.add_post(f"{prefix}/chat/completions", chat.create)
         app.router.add_get(f"{prefix}/models", models.index)
         app.router.add_get(f"{prefix}/models/{{id:.+}}", models.one)
-    app.router.add_get("/healthz", _health)
+        app.router.add_get(f"{prefix}/healthz", _health)
     app.router.add_route("*", "/{path:.*}", _nowhere)
     return app
+
+
+def _add_stored(router: web.UrlDispatcher, path: str) -> None:
+    router.add_get(path, stored.retrieve, allow_head=False)
+    router.add_delete(path, stored.delete)
+    router.add_post(f"{path}/cancel", stored.cancel)
+    router.add_get(f"{path}/input_items", stored.input_items, allow_head=False)
+
+
+def _add_conversations(router: web.UrlDispatcher, path: str) -> None:
+    router.add_post(path, conversations.create)
+    one = f"{path}/{{id}}"
+    router.add_get(one, conversations.retrieve, allow_head=False)
+    router.add_post(one, conversations.update)
+    router.add_delete(one, conversations.delete)
+    router.add_post(f"{one}/items", conversations.add_items)
+    router.add_get(f"{one}/items", conversations.list_items, allow_head=False)
+    router.add_get(f"{one}/items/{{item}}", conversations.retrieve_item, allow_head=False)
+    router.add_delete(f"{one}/items/{{item}}", conversations.delete_item)
 
 
 @web.middleware
@@ -47,9 +70,6 @@ async def _door(request: web.Request, handler: Handler) -> web.StreamResponse:
         if handler is not _health:
             request[CALLER] = admit(request.headers, request.remote, snapshot)
         reply = await handler(request)
-        if not reply.prepared:
-            reply.headers.update(request[CORS])
-        return reply
     except NexusError as error:
         reply = error_reply(error, client_of(request.headers))
     except UpstreamError as error:
@@ -62,7 +82,8 @@ async def _door(request: web.Request, handler: Handler) -> web.StreamResponse:
         log.exception("a fault inside the gateway at %s %s", request.method, request.path)
         body = envelope("The gateway failed inside; its log says where.", "server_error", "internal_error")
         reply = web.Response(status=500, body=body, content_type="application/json")
-    reply.headers.update(request[CORS])
+    if not reply.prepared:
+        reply.headers.update(request[CORS])
     return reply
 
 
@@ -97,12 +118,23 @@ async def _upgrade(request: web.Request) -> web.StreamResponse:
     raise RequestError("Use POST to create a response.", status=405, headers={"Allow": "POST, HEAD"})
 
 
-_KNOWN = {"responses": "POST", "chat/completions": "POST", "models": "GET", "healthz": "GET"}
+_KNOWN = [
+    (re.compile(pattern), methods)
+    for pattern, methods in (
+        ("responses|responses/(input_tokens|compact)|responses/[^/]+/cancel|chat/completions", "POST"),
+        ("responses/[^/]+", "GET, DELETE"),
+        ("responses/[^/]+/input_items|models|healthz", "GET"),
+        ("conversations", "POST"),
+        ("conversations/[^/]+", "GET, POST, DELETE"),
+        ("conversations/[^/]+/items", "GET, POST"),
+        ("conversations/[^/]+/items/[^/]+", "GET, DELETE"),
+    )
+]
 
 
 async def _nowhere(request: web.Request) -> web.StreamResponse:
-    path = request.path.strip("/").removeprefix("v1/")
-    allowed = _KNOWN.get(path)
+    path = request.path.removeprefix("/v1").removeprefix("/")
+    allowed = next((methods for pattern, methods in _KNOWN if pattern.fullmatch(path)), None)
     if allowed is not None:
         raise RequestError(
             f"{request.method} is not allowed at {request.path}; use {allowed}.", status=405, headers={"Allow": allowed}

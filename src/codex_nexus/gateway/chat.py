@@ -12,8 +12,10 @@ from msgspec import Raw
 
 from codex_nexus.errors import InvalidRequest
 from codex_nexus.gateway.body import read_body
+from codex_nexus.gateway.live import StopReason
 from codex_nexus.gateway.replies import UpstreamError, fault_reply
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY
+from codex_nexus.gateway.traffic import TurnRecord
 from codex_nexus.gateway.upstream import Opened
 from codex_nexus.routing import Destination
 from codex_nexus.translate.clients import PLAIN
@@ -41,39 +43,60 @@ async def create(request: web.Request) -> web.StreamResponse:
         return codec.encode({**fields, "model": destination.model})
 
     record = gateway.traffic.begin(f"chat_{secrets.token_hex(8)}", model, route.destinations[0].name, PLAIN.name)
+    passing = _Passing()
+    gateway.watch.add(passing)
     try:
         opened = await gateway.upstream.open(route, mapped, snapshot, "chat")
         record.upstream = opened.destination.name
-        response = await _passed(request, opened)
-        gateway.traffic.end(record, "completed")
+        passing.upstream = opened.response
+        response = await _passed(request, opened, record)
+        gateway.traffic.end(record, "failed" if record.fault else "completed", fault=record.fault)
     except UpstreamError as error:
         gateway.traffic.end(record, "refused", fault=error.fault.message)
         log.info("%s -> %s refused: %s", model, record.upstream, error.fault.message)
         return fault_reply(error.fault, PLAIN)
     finally:
         gateway.traffic.end(record, "gone")
-    log.info("%s -> %s passed through", model, record.upstream)
+        gateway.watch.remove(passing)
+        passing.closed = True
+    log.info("%s -> %s passed through%s", model, record.upstream, record.fault and f", but {record.fault}")
     return response
 
 
-async def _passed(request: web.Request, opened: Opened) -> web.StreamResponse:
+class _Passing:
+    """What the end of the gateway must know of an answer that is passed through."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.upstream: aiohttp.ClientResponse | None = None
+
+    def look(self, now: float) -> None:
+        """Nothing: its client watches the time itself."""
+
+    def stop(self, reason: StopReason) -> None:  # noqa: ARG002 - there is no place to tell it
+        """Breaks it off."""
+        if self.upstream is not None:
+            self.upstream.close()
+
+
+async def _passed(request: web.Request, opened: Opened, record: TurnRecord) -> web.StreamResponse:
     """Upstream's bytes as they come."""
     upstream = opened.response
+    response = web.StreamResponse(status=upstream.status, headers=request[CORS])
+    response.headers["Content-Type"] = upstream.headers.get("Content-Type", "application/json")
+    response.headers["x-nexus-upstream"] = opened.destination.name.encode("ascii", "replace").decode()
     try:
-        response = web.StreamResponse(status=upstream.status, headers=request[CORS])
-        response.headers["Content-Type"] = upstream.headers.get("Content-Type", "application/json")
-        response.headers["x-nexus-upstream"] = opened.destination.name.encode("ascii", "replace").decode()
         await response.prepare(request)
         if opened.read:
             await response.write(opened.read)
         while piece := await upstream.content.readany():
             await response.write(piece)
         await response.write_eof()
-    except aiohttp.ClientPayloadError:
+    except (aiohttp.ClientError, OSError):
         # The client must see the cut as a cut, not as a good end.
+        record.fault = "the answer was cut"
         if request.transport is not None:
             request.transport.abort()
-        raise
     finally:
         upstream.close()
     return response

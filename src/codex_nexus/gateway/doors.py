@@ -9,7 +9,11 @@ from aiohttp import web
 from codex_nexus.wire import codec
 from codex_nexus.wire.events import Event, EventEncoder
 
-_HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+STREAM_HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",
+}
 
 
 class ClientGone(Exception):
@@ -32,6 +36,16 @@ class Door(Protocol):
         """The client waits for events and counts silence."""
         ...
 
+    @property
+    def at_once(self) -> bool:
+        """The answer begins before upstream has said a word."""
+        ...
+
+    @property
+    def keeps(self) -> bool:
+        """What goes out here is stored on its way: nobody else need do so."""
+        ...
+
     async def open(self) -> None:
         """Makes ready to send; the headers are final from here on."""
         ...
@@ -49,6 +63,7 @@ class SseDoor:
     """Server-sent events over the request's own connection."""
 
     live = True
+    at_once = keeps = False
 
     def __init__(self, request: web.Request, headers: dict[str, str]) -> None:
         self.headers = headers
@@ -70,7 +85,7 @@ class SseDoor:
 
     async def open(self) -> None:
         """Prepares the stream; headers leave together with the first events."""
-        self._response = web.StreamResponse(headers=_HEADERS | self.headers)
+        self._response = web.StreamResponse(headers=STREAM_HEADERS | self.headers)
         await self._response.prepare(self._request)
 
     async def send(self, events: list[Event]) -> None:
@@ -91,8 +106,7 @@ class SseDoor:
 class ReplyDoor:
     """One JSON reply at the end: the events go nowhere."""
 
-    live = False
-    begun = False
+    live = begun = at_once = keeps = False
 
     def __init__(self, headers: dict[str, str]) -> None:
         self.headers = headers
@@ -110,8 +124,8 @@ class ReplyDoor:
 class SocketDoor:
     """JSON text frames on a WebSocket, one event each; `lane` comes back on every event of its turn."""
 
-    live = True
-    begun = True
+    live = begun = True
+    at_once = keeps = False
 
     def __init__(self, socket: web.WebSocketResponse, lane: str | None) -> None:
         self.headers: dict[str, str] = {}

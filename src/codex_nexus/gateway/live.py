@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from codex_nexus.gateway.doors import ClientGone, Door
 from codex_nexus.gateway.upstream import Opened
@@ -24,7 +24,7 @@ HEARTBEAT_S = 8.0
 SETTLE_S = 2.0
 """How long usage may come after the finish."""
 
-StopReason = Literal["idle", "settled", "shutdown"]
+StopReason = Literal["idle", "settled", "shutdown", "cancelled"]
 
 
 class LiveTurn:
@@ -103,7 +103,8 @@ class LiveTurn:
         if self._opened is not None:
             self._opened.response.close()
         else:
-            self.patience.reschedule(self._time())
+            with contextlib.suppress(RuntimeError):  # the wait is over already, and its failure is being told
+                self.patience.reschedule(self._time())
 
     async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
         with contextlib.suppress(ClientGone, ConnectionError, RuntimeError):
@@ -119,27 +120,44 @@ class LiveTurn:
                     await task
 
 
+class Watched(Protocol):
+    """An answer under way, that the end of the gateway waits for."""
+
+    @property
+    def closed(self) -> bool:
+        """It is over."""
+        ...
+
+    def look(self, now: float) -> None:
+        """What the clock asks once in a while; never waits."""
+        ...
+
+    def stop(self, reason: StopReason) -> None:
+        """Ends it."""
+        ...
+
+
 class Watch:
-    """The clock over all live turns."""
+    """The clock over all answers under way."""
 
     def __init__(self) -> None:
-        self._turns: set[LiveTurn] = set()
+        self._turns: set[Watched] = set()
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._turns)
 
-    def add(self, turn: LiveTurn) -> None:
+    def add(self, turn: Watched) -> None:
         """Watches a turn until `remove`."""
         self._turns.add(turn)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="nexus-watch")
 
-    def remove(self, turn: LiveTurn) -> None:
+    def remove(self, turn: Watched) -> None:
         """The turn is over."""
         self._turns.discard(turn)
 
-    def running(self) -> list[LiveTurn]:
+    def running(self) -> list[Watched]:
         """The turns under way."""
         return list(self._turns)
 

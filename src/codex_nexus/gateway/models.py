@@ -41,8 +41,9 @@ async def one(request: web.Request) -> web.Response:
 
 async def offers(gateway: Gateway, snapshot: Snapshot, caller: Caller) -> list[catalog.Offer]:
     """What the snapshot and the providers' own lists offer."""
-    local = [name for name in usable_providers(snapshot) if snapshot.catalogue.providers[name].local]
-    await asyncio.gather(*(gateway.listings.ask(name, snapshot, caller) for name in local))
+    known = snapshot.catalogue.providers
+    asked = [name for name in usable_providers(snapshot) if known[name].local or not known[name].models]
+    await asyncio.gather(*(gateway.listings.ask(name, snapshot, caller) for name in asked))
     found: list[catalog.Offer] = []
     for name in snapshot.config.model_routes:
         target = snapshot.config.model_routes[name]

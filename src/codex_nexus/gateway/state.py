@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import time
 from pathlib import Path
 
 from aiohttp import web
@@ -10,12 +13,20 @@ from msgspec import Raw
 from codex_nexus.errors import StoreError
 from codex_nexus.gateway.listing import Listings
 from codex_nexus.gateway.live import Watch
+from codex_nexus.gateway.running import Running
 from codex_nexus.gateway.traffic import Traffic
 from codex_nexus.gateway.upstream import Upstream
 from codex_nexus.gateway.windows import Windows
 from codex_nexus.routing import Caller, Route, needs_listing, resolve
 from codex_nexus.sessions.store import SessionStore, StoredTurn
 from codex_nexus.snapshot import Snapshot
+
+log = logging.getLogger("codex_nexus.store")
+
+_KEEPING_S = 8.0
+"""A turn waits no longer for a store than this."""
+_REST_S = 5.0
+"""A store that failed is left alone for a while, so that turns do not wait for it one after another."""
 
 
 class Gateway:
@@ -29,6 +40,10 @@ class Gateway:
         self.windows = Windows(home)
         self.traffic = Traffic()
         self.store = store
+        self.store_trouble = ""
+        """Why the last response could not be stored; empty while all is well."""
+        self._rests_until = 0.0
+        self.running = Running()
 
     async def route(self, snapshot: Snapshot, asked: str, caller: Caller) -> Route:
         """The route of a model name; asks a provider for its list only when that decides what the name means.
@@ -43,17 +58,40 @@ class Gateway:
 
     def etag(self, snapshot: Snapshot) -> str:
         """The tag of the model list. Codex fetches the list again whenever the two headers differ in one character."""
-        return f'"{snapshot.etag}-{self.windows.version}"'
+        return f'"{snapshot.etag}-{self.windows.version}-{self.listings.version:x}"'
 
-    async def keep(self, turn: StoredTurn) -> None:
-        """Stores a turn; it is durable when this returns.
+    async def keep(self, turn: StoredTurn, *, only_items: bool = False) -> None:
+        """Stores a turn, or only what it adds to its conversation; it is durable when this returns.
 
         Raises:
             StoreError: it is not kept.
         """
+        store = self.sure_store()
+        if time.monotonic() < self._rests_until:
+            raise StoreError(self.store_trouble)
+        try:
+            async with asyncio.timeout(_KEEPING_S):
+                if only_items:
+                    await store.add_items(turn.conversation or "", turn.owner, list(turn.items))
+                else:
+                    await store.put(turn)
+        except (StoreError, TimeoutError) as error:
+            self.store_trouble = error.message if isinstance(error, StoreError) else "The session store is too slow."
+            self._rests_until = time.monotonic() + _REST_S
+            raise StoreError(self.store_trouble) from None
+        if self.store_trouble:
+            log.info("responses are stored again")
+            self.store_trouble = ""
+
+    def sure_store(self) -> SessionStore:
+        """The store, for what cannot be done without one.
+
+        Raises:
+            StoreError: there is none.
+        """
         if self.store is None:
-            raise StoreError("there is no session store")
-        await self.store.put(turn)
+            raise StoreError(self.store_trouble or "There is no session store; the gateway's log says why.")
+        return self.store
 
     async def history(self, response_id: str, identity: str) -> list[Raw] | None:
         """The items of a stored chain, or None."""
@@ -65,6 +103,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Lets go of everything but the store, which belongs to the service."""
+        await self.running.close()
         await self.watch.close()
         await self.upstream.close()
 

@@ -12,26 +12,32 @@ import aiohttp
 import msgspec
 from msgspec import Raw
 
-from codex_nexus.errors import NexusError, ResponseNotFound, StoreError
+from codex_nexus.errors import NexusError, NotFound, ResponseNotFound, StoreError
 from codex_nexus.gateway.doors import ClientGone, Door
+from codex_nexus.gateway.lists import identified
 from codex_nexus.gateway.live import LiveTurn
 from codex_nexus.gateway.replies import UpstreamError
 from codex_nexus.gateway.state import Gateway
 from codex_nexus.gateway.traffic import TurnStatus
 from codex_nexus.gateway.upstream import Opened, pieces, teller
 from codex_nexus.routing import Caller, Destination
-from codex_nexus.sessions.store import StoredTurn
+from codex_nexus.sessions.store import StoredItem, StoredTurn
 from codex_nexus.translate.clients import Client
 from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.turn import Turn, input_items, open_turn
 from codex_nexus.wire import codec
-from codex_nexus.wire.events import Event
+from codex_nexus.wire.events import ErrorEvent, Event
 from codex_nexus.wire.responses import CreateResponse, Response
 
 log = logging.getLogger("codex_nexus.turn")
 
 _BROKEN = Fault("server", "The gateway failed inside; its log says where.")
 _STOPPED = Fault("cancelled", "The gateway was stopped before the answer was complete.")
+
+_WARNINGS = {
+    "leaked_tool_markup": 'wrote a tool call as text; the dialect field "tool_text": "on" may rescue such calls.',
+    "rescued_tool_call": "wrote a tool call as text; it was made a call again.",
+}
 
 
 def new_id(prefix: str) -> str:
@@ -47,11 +53,16 @@ class Asker(msgspec.Struct, frozen=True):
 
 
 async def history_of(gateway: Gateway, asked: CreateResponse, caller: Caller) -> list[Raw]:
-    """The stored items that `previous_response_id` stands for.
+    """The stored items that `previous_response_id` or `conversation` stands for.
 
     Raises:
-        ResponseNotFound: there is no such response for this caller.
+        ResponseNotFound, NotFound: there is no such response or conversation for this caller.
     """
+    if asked.conversation_id is not None:
+        talk = await gateway.sure_store().context(asked.conversation_id, caller.identity)
+        if talk is None:
+            raise NotFound(f"Conversation with id '{asked.conversation_id}' not found.", param="conversation")
+        return talk
     if asked.previous_response_id is None:
         return []
     stored = await gateway.history(asked.previous_response_id, caller.identity)
@@ -80,6 +91,8 @@ async def answer(gateway: Gateway, asked: CreateResponse, asker: Asker, stored: 
         return turn.to_chat(destination.dialect, destination.model, teller(destination, snapshot))
 
     try:
+        if door.at_once:
+            await live.begin()
         opened = await work.open(live, lambda: gateway.upstream.open(route, body, snapshot))
         if opened is None:
             return turn.response
@@ -131,8 +144,16 @@ class _Work:
             self.ended("refused")
             raise error
         await live.begin()
-        await self.end(live, self._turn.fail(fault, _now()))
+        await self.end(live, self._failed(live, fault))
         return None
+
+    def _failed(self, live: LiveTurn, fault: Fault) -> list[Event]:
+        """The end that upstream did not choose; who cancelled wants to hear of no fault."""
+        events = self._turn.fail(fault, _now())
+        if live.stopped != "cancelled" or not events:
+            return events
+        self._turn.response.status, self._turn.response.error = "cancelled", None
+        return [event for event in events if not isinstance(event, ErrorEvent)]
 
     async def pump(self, live: LiveTurn, opened: Opened) -> None:
         """Upstream bytes in, events out, until the turn is over."""
@@ -160,11 +181,13 @@ class _Work:
             return self._turn.fail(Fault("timeout", f"sent nothing for {live.idle_s:g} s"), _now())
         if live.stopped == "shutdown":
             return self._turn.fail(_STOPPED, _now())
+        if live.stopped == "cancelled":
+            return self._failed(live, _STOPPED)
         return self._turn.close(_now())
 
     async def end(self, live: LiveTurn, events: list[Event]) -> None:
         """The last events; what must be kept is on disk before the terminal event leaves."""
-        if self._asked.store is not False:
+        if not live.door.keeps and (self._asked.store is not False or self._asked.conversation_id is not None):
             ending = next((n for n, event in enumerate(events) if event.terminal), 0)
             await live.write(events[:ending])
             events = events[ending:]
@@ -176,7 +199,8 @@ class _Work:
     async def _keep(self) -> None:
         response = self._turn.response
         try:
-            await self._gateway.keep(_stored(self._asked, response, self._asker.caller))
+            turn = stored_turn(self._asked, response, self._asker.caller)
+            await self._gateway.keep(turn, only_items=self._asked.store is False)
         except StoreError as error:
             response.store = False
             log.warning("response %s is not stored: %s", response.id, error.message)
@@ -191,6 +215,8 @@ class _Work:
         tokens = f"{record.input_tokens}+{record.output_tokens} tokens" if record.input_tokens else "no usage"
         said = f"{status}: {record.fault}" if record.fault else status
         log.info("%s -> %s %s, %s, %.1f s", record.asked, record.upstream, said, tokens, record.seconds)
+        for warning in self._turn.warnings:
+            log.warning("%s %s", record.upstream, _WARNINGS[warning])
 
 
 def _let_go(opened: Opened) -> None:
@@ -201,16 +227,23 @@ def _let_go(opened: Opened) -> None:
         opened.response.close()
 
 
-def _stored(asked: CreateResponse, response: Response, caller: Caller) -> StoredTurn:
+def stored_turn(asked: CreateResponse, response: Response, caller: Caller) -> StoredTurn:
+    """A response as the store keeps it."""
+    given, output = bytes(input_items(asked)), codec.encode(response.output)
+    items: list[StoredItem] = []
+    if asked.conversation_id is not None and response.status in ("completed", "incomplete"):
+        items = identified(given, response.id) + identified(output, response.id)
     return StoredTurn(
         response.id,
         asked.previous_response_id,
         caller.identity,
         response.created_at,
         response.status,
-        bytes(input_items(asked)),
-        codec.encode(response.output),
+        given,
+        output,
         codec.encode(msgspec.structs.replace(response, output=[])),
+        asked.conversation_id,
+        tuple(items),
     )
 
 

@@ -44,6 +44,24 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return any(fnmatchcase(whole, glob) or fnmatchcase(last, glob) for glob in self.match)
 
 
+class FactSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An endpoint of the server's own that knows more of its models than the list does; paths as in gateway/facts."""
+
+    path: str
+    """From the root of the server: the base URL without a last `/v1`."""
+    ask: dict[str, str] = {}
+    """A body to POST, once for each model (`{model}` stands for its id); empty: one GET."""
+    models: str = ""
+    """Where the list of models stands; empty: the answer is about the model asked for, or about all."""
+    id: tuple[str, ...] = ()
+    """Where an entry of that list has its ids."""
+    window: tuple[str, ...] = ()
+    """The window that the server works with."""
+    limit: tuple[str, ...] = ()
+    """What the model can hold at most; used when no source knows the window."""
+    images: tuple[str, ...] = ()
+
+
 class ProviderRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One provider: where it is, what it serves and how it speaks."""
 
@@ -61,6 +79,10 @@ class ProviderRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     chat_path: str = "/chat/completions"
     responses_path: str = "/responses"
     models_path: str = "/models"
+    owned_by: str = ""
+    """How the server signs the entries of its model list; tells servers apart that share a port."""
+    fact_sources: tuple[FactSource, ...] = ()
+    """Asked in this order; the first that knows something wins over the model list."""
     auth: str = "bearer"
     """`bearer`, `header:NAME` or `none`."""
     headers: dict[str, str] = {}

@@ -12,7 +12,7 @@ from aiohttp import ClientSession, ClientTimeout, web
 
 from codex_nexus.errors import NexusError
 from codex_nexus.gateway.app import make_app
-from codex_nexus.gateway.live import LiveTurn
+from codex_nexus.gateway.live import Watched
 from codex_nexus.gateway.state import Gateway
 
 DRAIN_S = 10.0
@@ -80,28 +80,30 @@ class Listener:
 
     async def stop(self) -> None:
         """Takes no more callers, lets running turns finish for a while, ends the others properly."""
-        if self._site is not None:
-            await self._site.stop()
-        running = self._gateway.watch.running()
-        if not await _over(running, DRAIN_S):
-            for turn in running:
-                turn.stop("shutdown")
-            await _over(running, _FAREWELL_S)
+        await self._shut()
+        await _over(self._gateway.watch.running(), DRAIN_S)
+        late = self._gateway.watch.running()
+        for turn in late:
+            turn.stop("shutdown")
+        await _over(late, _FAREWELL_S)
         await self._runner.cleanup()
 
     async def retire(self) -> None:
         """Another listener has taken over: takes no more callers and ends when the last running turn has."""
-        if self._site is not None:
-            await self._site.stop()
+        await self._shut()
         await _over(self._gateway.watch.running(), _LONGEST_TURN_S)
         await self._runner.cleanup()
 
+    async def _shut(self) -> None:
+        site, self._site = self._site, None
+        if site is not None:
+            await site.stop()
 
-async def _over(turns: list[LiveTurn], seconds: float) -> bool:
+
+async def _over(turns: list[Watched], seconds: float) -> None:
     deadline = asyncio.get_running_loop().time() + seconds
     while any(not turn.closed for turn in turns) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
-    return all(turn.closed for turn in turns)
 
 
 def _shown(host: str) -> str:

@@ -1,7 +1,8 @@
 """The default store: SQLite with a write-ahead log, one writer thread with group commit, one reader thread.
 
 Each turn is one row with the new items alone; a chain is read by following `prev`. The writer takes all that waits,
-writes it in one transaction and then wakes those who wait for it.
+writes it in one transaction and then wakes those who wait for it; each piece of work has a savepoint of its own, so
+that one which fails does not take the others with it. Several processes of one machine may share the file.
 """
 
 from __future__ import annotations
@@ -11,51 +12,50 @@ import contextlib
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from msgspec import Raw
-
 from codex_nexus.errors import StoreError
-from codex_nexus.sessions.store import StoredTurn, assembled
+from codex_nexus.sessions import schema
+from codex_nexus.sessions.shared import SqlStore, Work
 
 T = TypeVar("T")
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS responses (
-    n INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    prev TEXT,
-    owner TEXT NOT NULL,
-    created INTEGER NOT NULL,
-    status TEXT NOT NULL,
-    input BLOB NOT NULL,
-    output BLOB NOT NULL,
-    resource BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS responses_created ON responses (created);
-"""
-_VERSION = 1
-_CHAIN = """
-WITH RECURSIVE chain (id, depth) AS (
-    SELECT ?, 0
-    UNION ALL
-    SELECT responses.prev, chain.depth + 1 FROM responses JOIN chain ON responses.id = chain.id
-    WHERE responses.prev IS NOT NULL
-)
-SELECT responses.input, responses.output, responses.owner, responses.status, responses.prev
-FROM chain JOIN responses ON responses.id = chain.id ORDER BY chain.depth DESC
-"""
 _MOST_AT_ONCE = 256
 _BUSY_S = 10.0
+_VACUUM_PAGES = 256
 
 _Job = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]"]
 
 
-class SqliteStore:
+class _Connection:
+    """See `turns_sql.Db`."""
+
+    def __init__(self, db: sqlite3.Connection, told: list[str]) -> None:
+        self._db = db
+        self._told = told
+
+    def run(self, sql: str, *values: Any) -> int:
+        return self._db.execute(sql, values).rowcount
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        return self._db.execute(sql, values).fetchall()
+
+    def now(self) -> float:
+        return time.time()
+
+    def notify(self, key: str) -> None:
+        self._told.append(key)
+
+
+class SqliteStore(SqlStore):
     """See `SessionStore`."""
+
+    kind = "sqlite"
+    poll_s = 0.25
 
     def __init__(self, path: Path) -> None:
         """Opens or makes the database.
@@ -63,6 +63,7 @@ class SqliteStore:
         Raises:
             StoreError: it cannot be opened, or a newer version made it.
         """
+        super().__init__()
         self._path = path
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
@@ -76,55 +77,33 @@ class SqliteStore:
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"The session store {path} cannot be opened: {error}.") from None
         self._reader = ThreadPoolExecutor(1, "nexus-store-reader")
-        self._writer = threading.Thread(target=self._write, args=(writer,), name="nexus-store-writer", daemon=True)
+        self._writer = threading.Thread(target=self._work, args=(writer,), name="nexus-store-writer", daemon=True)
         self._writer.start()
 
     def _connected(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         with contextlib.suppress(OSError):
             self._path.chmod(0o600)
+        db.execute("PRAGMA auto_vacuum=INCREMENTAL")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         return db
 
-    async def put(self, turn: StoredTurn) -> None:
-        """Keeps a turn; it is on disk when this returns."""
-        row = (
-            turn.response_id, turn.previous_response_id, turn.owner, turn.created_at, turn.status,
-            turn.input, turn.output, turn.resource,
-        )  # fmt: skip
-        await self._queued(
-            lambda db: db.execute(
-                "INSERT OR REPLACE INTO responses (id, prev, owner, created, status, input, output, resource) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                row,
-            )
-        )
+    async def prune(self, before: int) -> int:  # noqa: D102 - see `SessionStore`
+        count = await super().prune(before)
+        await self._vacuum()
+        return count
 
-    async def history(self, response_id: str, owner: str) -> list[Raw] | None:
-        """The chain's items; None when it is unknown, another caller's, not whole any more, or did not end well."""
-        rows = await self._read(lambda db: db.execute(_CHAIN, (response_id,)).fetchall())
-        if not rows or owner not in ("", rows[-1][2]) or rows[-1][3] in ("failed", "cancelled"):
-            return None
-        if rows[0][4] is not None:
-            return None
-        return [Raw(part) for row in rows for part in (row[0], row[1])]
+    async def shrink(self, limit: int) -> int:  # noqa: D102
+        count = await super().shrink(limit)
+        if count:
+            await self._vacuum()
+        return count
 
-    async def resource(self, response_id: str, owner: str) -> bytes | None:
-        """The resource, or None."""
-        sql = "SELECT resource, output FROM responses WHERE id = ? AND ? IN ('', owner)"
-        row = await self._read(lambda db: db.execute(sql, (response_id, owner)).fetchone())
-        return None if row is None else assembled(row[0], row[1])
-
-    async def prune(self, before: int) -> int:
-        """Forgets old turns, some at a time so that writers are never held up for long."""
-        total = 0
-        sql = "DELETE FROM responses WHERE n IN (SELECT n FROM responses WHERE created < ? LIMIT 500)"
-        while True:
-            count = await self._queued(lambda db: db.execute(sql, (before,)).rowcount)
-            total += count
-            if not count:
-                return total
+    async def _vacuum(self) -> None:
+        """Gives free pages back to the disk, some at a time."""
+        while await self._queued(_vacuumed):  # noqa: ASYNC110 - writers go between
+            await asyncio.sleep(0.005)
 
     async def close(self) -> None:
         """Writes what waits, then closes."""
@@ -134,11 +113,23 @@ class SqliteStore:
         self._reader.shutdown()
         self._reader_db.close()
 
-    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _disk(self) -> int:
+        sizes = [path.stat().st_size for path in self._path.parent.glob(f"{self._path.name}*") if path.is_file()]
+        return sum(sizes)
+
+    async def _read(self, work: Work[T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._reader, work, self._reader_db)
+            reader = _Connection(self._reader_db, [])
+            return await asyncio.get_running_loop().run_in_executor(self._reader, work, reader)
         except (sqlite3.Error, RuntimeError) as error:
             raise StoreError(f"The session store cannot be read: {error}.") from None
+
+    async def _write(self, work: Work[T]) -> T:
+        told: list[str] = []
+        result = await self._queued(lambda db: work(_Connection(db, told)))
+        for key in told:
+            self.signals.tell(key)
+        return result
 
     async def _queued(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._closed:
@@ -152,7 +143,7 @@ class SqliteStore:
 
     # --- the writer thread
 
-    def _write(self, db: sqlite3.Connection) -> None:
+    def _work(self, db: sqlite3.Connection) -> None:
         while True:
             jobs, last = self._waiting()
             if jobs:
@@ -183,8 +174,7 @@ def _commit(db: sqlite3.Connection, jobs: list[_Job]) -> None:
         db.execute("BEGIN IMMEDIATE")
         for work, future in jobs:
             if future.set_running_or_notify_cancel():
-                results.append((future, None))
-                results[-1] = (future, work(db))
+                _do(db, work, future, results)
         db.execute("COMMIT")
     except Exception as error:  # noqa: BLE001 - whoever waits is told; the writer must live on
         with contextlib.suppress(sqlite3.Error):
@@ -197,11 +187,84 @@ def _commit(db: sqlite3.Connection, jobs: list[_Job]) -> None:
         future.set_result(result)
 
 
+def _do(
+    db: sqlite3.Connection,
+    work: Callable[[sqlite3.Connection], Any],
+    future: Future[Any],
+    results: list[tuple[Future[Any], Any]],
+) -> None:
+    """One piece of work; when it fails by itself, it alone is undone."""
+    db.execute("SAVEPOINT job")
+    try:
+        result = work(db)
+    except Exception as error:
+        if not db.in_transaction:  # the disk is full: SQLite has undone everything
+            raise
+        db.execute("ROLLBACK TO job")
+        db.execute("RELEASE job")
+        future.set_exception(error)
+        return
+    db.execute("RELEASE job")
+    results.append((future, result))
+
+
+def _vacuumed(db: sqlite3.Connection) -> bool:
+    """Frees some pages; whether there are more."""
+    db.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+    free = db.execute("PRAGMA freelist_count").fetchone()[0]
+    return free >= _VACUUM_PAGES and db.execute("PRAGMA auto_vacuum").fetchone()[0] == 2
+
+
+# --- versions
+
+
 def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Makes the tables, or brings those of an earlier version up to date; several processes may do so at once."""
+    version = _version(db, path)
+    if version == schema.VERSION:
+        return
+    if version:
+        _back_up(db, path.with_name(f"{path.name}.version-{version}.bak"))
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(db, path)  # another process may have been quicker
+        if version != schema.VERSION:
+            for statement in (schema.SQLITE_FROM_1 if version else schema.SQLITE).split(";"):
+                db.execute(statement)
+            _find_threads(db)
+            db.execute(f"PRAGMA user_version = {schema.VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    if version == 1:
+        with contextlib.suppress(sqlite3.Error):  # wanted for `incremental_vacuum`, not needed
+            db.execute("VACUUM")
+
+
+def _version(db: sqlite3.Connection, path: Path) -> int:
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > _VERSION:
+    if version > schema.VERSION:
         raise StoreError(
-            f"The session store {path} was made by a newer version ({version}); this one knows {_VERSION}."
+            f"The session store {path} was made by a newer version ({version}); this one knows {schema.VERSION}."
         )
-    db.executescript(_SCHEMA)
-    db.execute(f"PRAGMA user_version = {_VERSION}")
+    return version
+
+
+def _back_up(db: sqlite3.Connection, copy: Path) -> None:
+    with contextlib.closing(sqlite3.connect(copy)) as target:
+        copy.chmod(0o600)
+        db.backup(target)
+
+
+def _find_threads(db: sqlite3.Connection) -> None:
+    """Names the thread of each turn of the first version: the turn that began it."""
+    threads: dict[str, str] = {}
+    rows: list[tuple[str, str]] = db.execute("SELECT id, coalesce(prev, '') FROM responses ORDER BY n").fetchall()
+    for name, prev in rows:
+        threads[name] = threads.get(prev, name)
+    db.executemany("UPDATE responses SET thread = ? WHERE id = ?", [(thread, name) for name, thread in threads.items()])
+    db.execute(
+        "INSERT INTO threads (id, used, bytes) SELECT thread, max(created), "
+        "sum(length(input) + length(output) + length(resource)) FROM responses GROUP BY thread"
+    )

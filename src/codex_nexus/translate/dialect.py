@@ -93,6 +93,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     text_mode: Literal["incremental", "cumulative", "auto"] = "auto"
     """Whether a text delta may repeat all text before it; `auto` finds out."""
+    tool_text: Literal["off", "on"] = "off"
+    """Make calls of offered tools that arrive as text (`<tool_call>`, DSML, lone JSON, ...) calls again."""
     eof_after_complete_tool_ok: bool = False
     """A body that ends right after a complete tool call is a normal end (OpenCode Zen)."""
 

@@ -238,7 +238,7 @@ class CallBuilder:
                 return FunctionCallItem(self._id, self._call_id, tool.name, final, status, namespace)
             case "custom":
                 return CustomToolCallItem(self._id, self._call_id, tool.name, final, status, namespace)
-            case "tool_search":
+            case _:
                 return ToolSearchCallItem(self._id, self._call_id, _object(final), status)
 
 

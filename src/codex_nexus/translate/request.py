@@ -115,6 +115,16 @@ def tool_wish(choice: Any, table: ToolTable) -> ToolWish:
             return ToolWish("auto")
 
 
+def callable_tools(create: CreateResponse, declared: list[DeclaredTool], dialect: Dialect) -> dict[str, DeclaredTool]:
+    """The tools that the model may call in this turn, by wire name."""
+    table = ToolTable(declared, dialect.max_tool_name)
+    wish = tool_wish(create.tool_choice, table)
+    if wish.mode == "none":
+        return {}
+    allowed = {wish.forced} if wish.forced is not None else wish.allowed
+    return dict(tool_floor.offered(table if allowed is None else table.only(allowed), dialect.max_tools))
+
+
 def _wire(wanted: dict[str, Any], table: ToolTable) -> str:
     name, namespace = wanted.get("name"), wanted.get("namespace")
     if name is None and isinstance(wanted.get("function"), dict):
@@ -162,7 +172,7 @@ def _parallel(create: CreateResponse, dialect: Dialect) -> Any:
             return UNSET
         case "false":
             return False
-        case "send":
+        case _:
             return UNSET if create.parallel_tool_calls is None else create.parallel_tool_calls
 
 
@@ -218,10 +228,8 @@ def _put_thinking(request: CreateChatCompletion, thinking: Thinking, dialect: Di
             request.enable_thinking = thinking.on
         case "template_kwargs":
             request.chat_template_kwargs = {"enable_thinking": thinking.on}
-        case "minimax":
+        case _:  # minimax; with "none" there is no wish
             request.thinking = {"type": "adaptive" if thinking.on else "disabled"}
-        case "none":
-            pass
 
 
 # --- the rest

@@ -60,6 +60,11 @@ class ResponseStream:
         self.tell: Callable[[str], str] = str
         self.over = False
 
+    @property
+    def wants_json(self) -> bool:
+        """The client asked for an answer in JSON."""
+        return self._wishes.json
+
     def gathers_json(self, enforced: bool) -> bool:  # noqa: FBT001 - a fact handed on
         """Whether a JSON answer is told whole: nobody enforces its form, or the client has no use for its pieces."""
         return self._wishes.json and (self._client.whole_json or not enforced)
@@ -224,14 +229,7 @@ class ResponseStream:
             return events + self._late("incomplete")
         signed = {self._signed_id(call): call.signature for call in calls if call.signature is not None}
         raws = [Raw(codec.encode_any(detail)) for detail in details]
-        events: list[Event] = []
-        if (raws or signed) and isinstance(self._open, ReasoningBuilder):
-            events += self._close_reasoning(raws, signed)
-        else:
-            events += self._close("completed")
-            if raws or signed:
-                self._open = self._reasoning()
-                events += self._open.open() + self._close_reasoning(raws, signed)
+        events = self._close_reasoning(raws, signed) if raws or signed else self._close("completed")
         first, self._open_call = self._open_call, None
         events += self._late("completed")
         for call in calls:
@@ -245,12 +243,15 @@ class ResponseStream:
         return call.id
 
     def _close_reasoning(self, details: list[Raw], signed: dict[str, Raw]) -> list[Event]:
-        builder, self._open = self._open, None
+        """The open reasoning or, where another item is open, one of its own: with what must come back."""
+        builder, events = self._open, list[Event]()
         if not isinstance(builder, ReasoningBuilder):
-            return []
-        events, item = builder.close("completed", self._sealed(builder.text, details, signed))
+            builder = self._reasoning()
+            events = self._begin(builder)
+        self._open = None
+        closing, item = builder.close("completed", self._sealed(builder.text, details, signed))
         self.response.output.append(item)
-        return events
+        return events + closing
 
     def _late(self, status: ItemStatus) -> list[Event]:
         """Text and reasoning that came while a call was open."""

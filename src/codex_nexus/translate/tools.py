@@ -205,12 +205,17 @@ def _description(tool: DeclaredTool) -> str:
     return f"{tool.description}\n\nThe `input` must match this grammar:\n{tool.grammar}".strip()
 
 
-def offers(table: ToolTable, subset: Subset, *, keep_strict: bool, most: int) -> list[Raw]:
-    """The `tools` of the chat request, encoded; at most `most`, deferred tools only when they are all there is."""
-    found = [(name, tool) for name, tool in table.items()]
+def offered(table: ToolTable, most: int) -> list[tuple[str, DeclaredTool]]:
+    """At most `most` tools with their wire names, deferred ones only when nothing searches for them."""
+    found = table.items()
     if any(tool.kind == "tool_search" for _, tool in found):
         found = [(name, tool) for name, tool in found if not tool.deferred]
-    return [Raw(_offer(tool, name, subset, keep_strict)) for name, tool in found[:most]]
+    return found[:most]
+
+
+def offers(table: ToolTable, subset: Subset, *, keep_strict: bool, most: int) -> list[Raw]:
+    """The `tools` of the chat request, encoded."""
+    return [Raw(_offer(tool, name, subset, keep_strict)) for name, tool in offered(table, most)]
 
 
 _MARKER = re.compile(r"^(\*\*\* (?:Begin|End) Patch) \*\*\*[ \t]*$", re.MULTILINE)

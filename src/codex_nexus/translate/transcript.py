@@ -19,7 +19,7 @@ from codex_nexus.errors import InvalidRequest
 from codex_nexus.translate.dialect import Dialect
 from codex_nexus.translate.history import CALLS, OUTPUTS, History, content_parts
 from codex_nexus.translate.sealed import Sealed, unseal
-from codex_nexus.translate.tools import TOOL_SEARCH, ToolTable, declared, wire_name
+from codex_nexus.translate.tools import TOOL_SEARCH, ToolTable, declared
 from codex_nexus.wire import codec
 from codex_nexus.wire.chat import FunctionCall, Message, ToolCall
 from codex_nexus.wire.codec import Text
@@ -55,9 +55,6 @@ class _Block(Struct):
     texts: list[Text] = []
     reasoning: list[InputItem] = []
     calls: list[int] = []
-
-    def __bool__(self) -> bool:
-        return bool(self.texts or self.reasoning or self.calls)
 
 
 def to_messages(history: History, head: list[Text], table: ToolTable, dialect: Dialect) -> list[Message]:
@@ -268,7 +265,7 @@ class _Writer:
     def _result(self, item: InputItem, where: str) -> tuple[Text, list[_Part]]:
         """The text of an output and the images that must follow it."""
         if item.type == "tool_search_output":
-            return _found_tools(item, where), []
+            return _found_tools(item, where, self._table), []
         if codec.is_null(item.output):
             return NO_OUTPUT, []
         if codec.is_text(item.output):
@@ -313,7 +310,7 @@ class _Writer:
                 return codec.EMPTY
             case "omit":
                 return UNSET
-            case "text_part":
+            case _:
                 return Raw(b'[{"type":"text","text":""}]')
 
     # --- reasoning on its way back
@@ -404,7 +401,7 @@ def _put_details(message: Message, replay: _Replay, text: Text | None) -> None:
 
 def _put_parts(message: Message, thought: Text) -> None:
     parts = [b'{"type":"thinking","thinking":[{"type":"text","text":' + bytes(thought) + b"}]}"]
-    if isinstance(message.content, Raw) and codec.is_text(message.content):
+    if isinstance(message.content, Raw) and codec.is_text(message.content) and not codec.is_blank(message.content):
         parts.append(b'{"type":"text","text":' + bytes(message.content) + b"}")
     message.content = Raw(b"[" + b",".join(parts) + b"]")
 
@@ -463,11 +460,11 @@ def _legal_arguments(raw: Raw) -> Text:
 _NO_ARGUMENTS = codec.to_text("{}")
 
 
-def _found_tools(item: InputItem, where: str) -> Text:
+def _found_tools(item: InputItem, where: str, table: ToolTable) -> Text:
     if codec.is_null(item.tools):
         return NO_OUTPUT
     raws = msgspec.json.decode(item.tools, type=list[Raw])
-    lines = [f"- {wire_name(tool.namespace, tool.name)}: {tool.description}" for tool in declared(raws, where)]
+    lines = [f"- {table.name_of(tool.namespace, tool.name)}: {tool.description}" for tool in declared(raws, where)]
     return codec.to_text("These tools are available now:\n" + "\n".join(lines)) if lines else NO_OUTPUT
 
 

@@ -29,6 +29,7 @@ from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.gathered import json_in
 from codex_nexus.translate.history import History
 from codex_nexus.translate.items_reader import ItemsReader
+from codex_nexus.translate.rescue import Rescue
 from codex_nexus.translate.stream import NewId, ResponseStream, Wishes
 from codex_nexus.translate.tools import DeclaredTool, ToolTable
 from codex_nexus.wire import codec
@@ -56,6 +57,7 @@ class Turn:
         self._stream = stream
         self._decoder = SseDecoder()
         self._reader: ChatReader | ItemsReader = ChatReader(DEFAULT)
+        self._rescue: Rescue | None = None
         self._gathered: list[str] | None = None
         self._request_bytes = 0
         self._window: int | None = None
@@ -74,6 +76,13 @@ class Turn:
     def finished(self) -> bool:
         """Upstream has said how it ends; only usage can follow, and it is not worth a long wait."""
         return self._reader.finished
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the log should say of the answer: `leaked_tool_markup`, or `rescued_tool_call` when it was mended."""
+        if self._rescue is None or not (self._rescue.leaked or self._rescue.calls):
+            return ()
+        return ("rescued_tool_call" if self._rescue.calls else "leaked_tool_markup",)
 
     def to_chat(self, dialect: Dialect, model: str, tell: Callable[[str], str] | None = None) -> bytes:
         """The body for a provider, and a fresh reader for its answer.
@@ -94,10 +103,19 @@ class Turn:
             request_floor.enforced(dialect, tools=bool(self._declared))
         )
         self._gathered = [] if whole else None
+        self._rescue = self._rescuer(dialect)
         self._stream.family = dialect.family
         self._stream.tell = tell or str
         self._stream.table = ToolTable(self._declared, dialect.max_tool_name)
         return body
+
+    def _rescuer(self, dialect: Dialect) -> Rescue | None:
+        if not self._declared or self._history.compacting:
+            return None
+        tools = None
+        if dialect.tool_text == "on":
+            tools = request_floor.callable_tools(self._create, self._declared, dialect) or None
+        return Rescue(tools, lone=not self._stream.wants_json)
 
     def start(self) -> list[Event]:
         """`response.created` and `response.in_progress`."""
@@ -130,14 +148,18 @@ class Turn:
         """The events of an end that upstream did not choose."""
         if self._stream.over:
             return []
-        if self._reader.fault is None:
-            self._reader.fault = fault
+        self._reader.fault = self._reader.fault or fault
         return self._finish(now)
 
     def _finish(self, now: int) -> list[Event]:
         reader = self._reader
         events = self._receive(reader.close())
         outcome, calls, details = reader.outcome(), reader.calls, reader.details
+        if self._rescue is not None:
+            lost = isinstance(outcome, Fault) and outcome.kind == "missing_tool_call"
+            late, saved = self._rescue.close(whole=not calls and (lost or outcome == "completed"))
+            events += self._tell(late)
+            outcome, calls = ("completed", saved) if saved else (outcome, calls)
         text = "".join(self._gathered or ())
         if self._history.compacting:
             calls, details = [], []
@@ -155,6 +177,9 @@ class Turn:
         return estimated_usage(self._request_bytes, len(codec.encode(output)), self._window)
 
     def _receive(self, deltas: list[Delta]) -> list[Event]:
+        return self._tell(deltas if self._rescue is None else self._rescue.receive(deltas))
+
+    def _tell(self, deltas: list[Delta]) -> list[Event]:
         """The events of deltas; an answer that is told only when it is whole is gathered."""
         if self._gathered is None:
             return self._stream.receive(deltas)

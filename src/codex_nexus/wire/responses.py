@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from codex_nexus.errors import InvalidRequest, RequestError
 from codex_nexus.wire import codec
@@ -41,6 +41,12 @@ class TextOptions(Struct):
     verbosity: str | None = None
 
 
+class ConversationRef(Struct):
+    """Names a conversation."""
+
+    id: str
+
+
 class CreateResponse(Struct, kw_only=True):
     """The body of `POST /responses`; null always equals absent, unknown fields are ignored."""
 
@@ -48,7 +54,7 @@ class CreateResponse(Struct, kw_only=True):
     input: Raw = Raw()
     instructions: str | None = None
     previous_response_id: str | None = None
-    conversation: Any = None
+    conversation: str | ConversationRef | None = None
     store: bool | None = None
     background: bool | None = None
     stream: bool | None = None
@@ -73,17 +79,24 @@ class CreateResponse(Struct, kw_only=True):
     prompt: Any = None
     moderation: Any = None
 
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation that this goes on with, or None."""
+        named = self.conversation
+        return named.id if isinstance(named, ConversationRef) else named
+
 
 _decoder = msgspec.json.Decoder(CreateResponse)
 _AT = re.compile(r" - at `(?:key )?(?P<path>[^`]*)`")
 
 
-def decode_create(body: bytes, *, chained: bool = False) -> CreateResponse:
+def decode_create(body: bytes, *, chained: bool = False, needs_model: bool = True) -> CreateResponse:
     """The request, checked field by field.
 
     Args:
         body: JSON.
         chained: the request may come without input: it only makes an id to build on.
+        needs_model: it must name a model.
 
     Raises:
         InvalidRequest: not JSON, or a field has a wrong value; `param` names it.
@@ -95,6 +108,8 @@ def decode_create(body: bytes, *, chained: bool = False) -> CreateResponse:
         raise invalid_field(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"The body is not valid JSON: {error}.", code="invalid_json") from None
+    if needs_model and not request.model:
+        raise InvalidRequest("Missing required parameter: 'model'.", "model", "missing_required_parameter")
     _check(request, chained=chained)
     return request
 
@@ -124,25 +139,29 @@ def invalid_field(error: msgspec.ValidationError, prefix: str = "") -> InvalidRe
 
 
 def _check(request: CreateResponse, *, chained: bool) -> None:
-    if not request.model:
-        raise InvalidRequest("Missing required parameter: 'model'.", "model", "missing_required_parameter")
     follows = chained or request.previous_response_id is not None or request.conversation is not None
     if codec.is_null(request.input) and not follows:
         raise InvalidRequest("Missing required parameter: 'input'.", "input", "missing_required_parameter")
     if not codec.is_null(request.input) and bytes(memoryview(request.input)[:1]) not in b'"[':
         raise InvalidRequest("'input' must be a string or a list of items.", "input", "invalid_type")
+    _check_state(request)
     for name, why in _UNSUPPORTED.items():
         if getattr(request, name):
             raise InvalidRequest(f"'{name}' is not supported: {why}", name, "unsupported_parameter")
     _check_format(request.text.format if request.text else None)
-    _check_metadata(request.metadata or {})
+    checked_metadata(request.metadata)
+
+
+def _check_state(request: CreateResponse) -> None:
+    if request.conversation_id is not None and request.previous_response_id is not None:
+        raise InvalidRequest("Give 'conversation' or 'previous_response_id', not both.", "conversation")
+    if request.background and request.store is False:
+        raise InvalidRequest("A background response must be stored: leave 'store' out.", "store")
 
 
 _UNSUPPORTED = {
     "prompt": "stored prompts live at OpenAI; send 'instructions' and 'input'.",
     "moderation": "the provider offers no moderation here.",
-    "background": "this gateway answers while you wait; leave 'background' out.",
-    "conversation": "use 'previous_response_id' to go on with a stored response.",
 }
 
 
@@ -160,7 +179,13 @@ def _check_format(form: TextFormat | None) -> None:
 _METADATA_KEYS, _METADATA_KEY, _METADATA_VALUE = 16, 64, 512
 
 
-def _check_metadata(metadata: dict[str, str]) -> None:
+def checked_metadata(given: dict[str, str] | None) -> dict[str, str]:
+    """The metadata of a request, or none.
+
+    Raises:
+        InvalidRequest: it is too much.
+    """
+    metadata = given or {}
     if len(metadata) > _METADATA_KEYS:
         raise InvalidRequest(f"'metadata' may have at most {_METADATA_KEYS} keys.", "metadata")
     for key, value in metadata.items():
@@ -168,6 +193,7 @@ def _check_metadata(metadata: dict[str, str]) -> None:
             raise InvalidRequest(
                 f"'metadata' keys have at most {_METADATA_KEY} characters, values {_METADATA_VALUE}.", f"metadata.{key}"
             )
+    return metadata
 
 
 class InputTokensDetails(Struct):
@@ -222,6 +248,7 @@ class Response(Struct, kw_only=True):
     completed_at: int | None = None
     status: ResponseStatus
     background: bool = False
+    conversation: ConversationRef | UnsetType = UNSET
     error: ResponseFault | None = None
     incomplete_details: IncompleteDetails | None = None
     instructions: str | None = None
@@ -257,6 +284,8 @@ def echoed(request: CreateResponse, response_id: str, now: int) -> Response:
         id=response_id,
         created_at=now,
         status="in_progress",
+        background=request.background is True,
+        conversation=UNSET if request.conversation_id is None else ConversationRef(request.conversation_id),
         instructions=request.instructions,
         max_output_tokens=request.max_output_tokens,
         max_tool_calls=request.max_tool_calls,

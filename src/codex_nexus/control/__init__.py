@@ -1,0 +1,1 @@
+"""The control panel's port: its guard, its endpoints and the page."""

@@ -1,0 +1,176 @@
+"""What the panel may know and do: the words between it and the service. The panel knows no gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+from codex_nexus.config.model import Config
+from codex_nexus.routing import Listed
+from codex_nexus.snapshot import Snapshot
+
+
+class Turn(Protocol):
+    """One turn as a row; see the gateway's book of turns for the fields."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def at(self) -> float: ...  # noqa: D102
+    @property
+    def asked(self) -> str: ...  # noqa: D102
+    @property
+    def upstream(self) -> str: ...  # noqa: D102
+    @property
+    def client(self) -> str: ...  # noqa: D102
+    @property
+    def status(self) -> str: ...  # noqa: D102
+    @property
+    def seconds(self) -> float: ...  # noqa: D102
+    @property
+    def input_tokens(self) -> int: ...  # noqa: D102
+    @property
+    def cached_tokens(self) -> int: ...  # noqa: D102
+    @property
+    def output_tokens(self) -> int: ...  # noqa: D102
+    @property
+    def reasoning_tokens(self) -> int: ...  # noqa: D102
+    @property
+    def fault(self) -> str: ...  # noqa: D102
+
+
+class Book(Protocol):
+    """The turns under way and the last ones that ended."""
+
+    @property
+    def running(self) -> Mapping[str, Turn]: ...  # noqa: D102
+    @property
+    def ended(self) -> Sequence[Turn]: ...  # noqa: D102
+    @property
+    def turns(self) -> int: ...  # noqa: D102
+    @property
+    def failures(self) -> int: ...  # noqa: D102
+
+    def listen(self, listener: Callable[[Turn], None], /) -> Callable[[], None]:
+        """Tells a listener of each beginning and end; call the result to stop."""
+        ...
+
+
+class ProbedModel(Struct, frozen=True):
+    """One model as its provider lists it."""
+
+    id: str
+    context_window: int | None = None
+    images: bool | None = None
+
+
+class Injection(Struct, frozen=True):
+    """What stands in Codex's configuration.
+
+    Attributes:
+        state: nothing of ours, our provider, our provider as the default, or a file that cannot be read.
+        path: of Codex's `config.toml`.
+        said: a sentence for a person when there is something to say.
+        possible: whether inject and eject can be done from here.
+    """
+
+    state: Literal["absent", "present", "default", "unreadable"]
+    path: str
+    said: str = ""
+    possible: bool = True
+
+
+class Planned(Struct, frozen=True):
+    """What an injection would do to Codex's `config.toml`; `said` stands in place of a diff when there is none."""
+
+    path: str
+    diff: str = ""
+    changed: bool = False
+    said: str = ""
+
+
+class Steering(Protocol):
+    """The service as the panel sees it."""
+
+    @property
+    def home(self) -> Path:
+        """The folder of the user's files."""
+        ...
+
+    @property
+    def started_at(self) -> float:
+        """Unix time of the start."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """The gateway's URL; empty while it is not started."""
+        ...
+
+    @property
+    def panel_address(self) -> str:
+        """The panel's own URL."""
+        ...
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The world that serves requests now."""
+        ...
+
+    @property
+    def applied(self) -> Config:
+        """The configuration of that world, without what the command line says over it."""
+        ...
+
+    @property
+    def overridden(self) -> Mapping[str, Any]:
+        """Keys that the command line sets over the file."""
+        ...
+
+    @property
+    def book(self) -> Book:
+        """The turns."""
+        ...
+
+    async def open_gateway(self) -> None:
+        """Starts the gateway if it is not started."""
+        ...
+
+    async def apply(self, config: Config, unknown: dict[str, Any]) -> None:
+        """Hot restart; saves the file as well. A NexusError means that nothing was changed."""
+        ...
+
+    def shut_down(self) -> None:
+        """Asks the whole program to end, gracefully."""
+        ...
+
+    async def models(self, provider: str, snapshot: Snapshot) -> tuple[ProbedModel, ...]:
+        """A provider's own list, asked for now. A NexusError says in plain words why there is none."""
+        ...
+
+    def window(self, name: str) -> int | None:
+        """The context window learned for `provider/model`."""
+        ...
+
+    def listed(self) -> Listed:
+        """Model ids that providers have told so far."""
+        ...
+
+    def injection(self) -> Injection:
+        """What stands in Codex's configuration now."""
+        ...
+
+    def planned(self, config: Config) -> Planned:
+        """What an injection of this configuration would change."""
+        ...
+
+    async def inject(self) -> str:
+        """Writes our part of Codex's configuration; the sentence says what was done."""
+        ...
+
+    async def eject(self) -> str:
+        """Takes our part away again; the sentence says what was done."""
+        ...
