@@ -7,6 +7,7 @@ with GatewayProcess(tmp_path, custom_upstream=upstream.base_url) as gateway:
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -120,12 +121,15 @@ class GatewayProcess:
 def _free_port_pair() -> int:
     """A port that is free together with the next one, which the control panel takes."""
     for _ in range(100):
+        # below the range from which the system takes ports for outgoing connections
+        port = random.SystemRandom().randrange(20_000, 32_000, 2)
         with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
+                first.bind(("127.0.0.1", port))
                 second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
+            except OSError:
                 continue
             return port
     raise RuntimeError("no two free ports side by side")

@@ -17,6 +17,9 @@ from msgspec import Struct
 from codex_nexus.config.model import Config, Problems, read_config, written
 from codex_nexus.errors import ConfigError
 
+TOKEN_PREFIX = "nexus-"  # noqa: S105 - how a token begins is no secret
+"""How our access tokens begin: such a key is never sent to a provider, not even one that this gateway did not make."""
+
 
 class LoadedConfig(Struct):
     """What a file held."""
@@ -112,4 +115,4 @@ def write_private(path: Path, data: bytes) -> None:
 
 def new_access_token() -> str:
     """A fresh token for callers."""
-    return f"nexus-{secrets.token_urlsafe(24)}"
+    return f"{TOKEN_PREFIX}{secrets.token_urlsafe(24)}"

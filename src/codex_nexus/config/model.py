@@ -73,7 +73,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     )
     allowed_origins: Annotated[tuple[str, ...], _meant("Web origins that may call the gateway.")] = ()
     body_limit_mb: Annotated[int, Meta(ge=1, le=4096, description="Largest request body, unpacked, in MiB.")] = 64
-    retention_days: Annotated[int, Meta(ge=0, le=36500, description="Days a response is kept; 0: for ever.")] = 30
+    retention_days: Annotated[
+        int, Meta(ge=0, le=36500, description="Days a chain is kept after its last turn; 0: for ever.")
+    ] = 30
+    store_limit_mb: Annotated[
+        int, Meta(ge=0, le=1 << 40, description="Most that stored responses may hold, in MiB; 0: no limit.")
+    ] = 0
     store: Annotated[str, _meant("URL of the session store; empty: SQLite in the home folder.")] = ""
     outbound_proxy: Annotated[
         str, _meant("Proxy for all providers (http://, socks5://); empty: the environment's.")

@@ -38,7 +38,7 @@ async def run(*, with_codex: bool = True) -> int:
     console = Console(highlight=False)
     with _folder() as folder:
         async with DemoProvider() as provider:
-            supervisor = Supervisor(_home(folder, provider.base_url), Overrides(), lambda _: None)
+            supervisor = Supervisor(_home(folder, provider.base_url), Overrides(panel=False), lambda _: None)
             await supervisor.start()
             try:
                 return await _tour(console, supervisor.address, folder, with_codex=with_codex)

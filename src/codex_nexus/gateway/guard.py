@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from codex_nexus.config.file import TOKEN_PREFIX
 from codex_nexus.errors import Forbidden, Unauthorized
 from codex_nexus.routing import Caller
 from codex_nexus.snapshot import Snapshot
@@ -34,7 +35,7 @@ def admit(headers: Mapping[str, str], peer: str | None, snapshot: Snapshot) -> C
     bearer = _bearer(headers)
     if snapshot.access_token and bearer and hmac.compare_digest(bearer.encode(), snapshot.access_token.encode()):
         return Caller(owner=True)
-    key = "" if belongs_to_chatgpt(headers, bearer) else bearer
+    key = "" if belongs_to_chatgpt(headers, bearer) or bearer.startswith(TOKEN_PREFIX) else bearer
     if local:
         return Caller(owner=True, bearer=key)
     if not key:

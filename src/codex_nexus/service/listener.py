@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 from typing import Any
 
@@ -23,10 +24,12 @@ _LONGEST_TURN_S = 7200.0
 class Listener:
     """The API port."""
 
-    def __init__(self, gateway: Gateway, host: str, port: int) -> None:
+    def __init__(self, gateway: Gateway, host: str, port: int, shared: int | None = None) -> None:
         self._gateway = gateway
         self._host = host
         self._port = port
+        self._shared = shared
+        """A listening socket of the parent, in the place of one of our own."""
         # Without handler_cancellation a silent upstream goes on when the client has gone, and the user keeps paying.
         self._runner = web.AppRunner(
             make_app(gateway),
@@ -36,7 +39,7 @@ class Listener:
             keepalive_timeout=75.0,
             shutdown_timeout=_FAREWELL_S,
         )
-        self._site: web.TCPSite | None = None
+        self._site: web.TCPSite | web.SockSite | None = None
 
     @property
     def address(self) -> str:
@@ -56,7 +59,10 @@ class Listener:
             NexusError: the address is taken or cannot be used; the message says what to do.
         """
         await self._runner.setup()
-        self._site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
+        if self._shared is not None:
+            self._site = web.SockSite(self._runner, socket.socket(fileno=os.dup(self._shared)), backlog=1024)
+        else:
+            self._site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
         try:
             await self._site.start()
         except OSError as error:

@@ -75,7 +75,7 @@ def _running(home: Path) -> tuple[str, str]:
 async def _run(command: list[str], home: Path, address: str, token: str) -> int:
     supervisor: Supervisor | None = None
     if not address:
-        supervisor = Supervisor(home, Overrides("127.0.0.1", 0), log.info)
+        supervisor = Supervisor(home, Overrides("127.0.0.1", 0, panel=False), log.info)
         await supervisor.start()
         address = supervisor.address
     try:

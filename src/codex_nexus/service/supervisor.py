@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -26,14 +26,12 @@ from codex_nexus.service import codex
 from codex_nexus.service.helm import Helm
 from codex_nexus.service.listener import Listener
 from codex_nexus.service.panel import Panel, panel_port
-from codex_nexus.sessions.sqlite import SqliteStore
+from codex_nexus.service.tending import end_with_parent, tend
+from codex_nexus.sessions.opening import open_store
 from codex_nexus.sessions.store import SessionStore
 from codex_nexus.snapshot import Snapshot
 
 log = logging.getLogger("codex_nexus.service")
-
-_PRUNE_EVERY_S = 3600.0
-_DAY_S = 86400
 
 Say = Callable[[str], None]
 
@@ -43,8 +41,14 @@ class Overrides(msgspec.Struct, frozen=True):
 
     host: str | None = None
     port: int | None = None
+    panel: bool = True
+    """Whether the control panel is opened."""
     inject: bool = False
     """Whether Codex's configuration may be brought up to date at start."""
+    socket: int | None = None
+    """A listening socket to take over: this is one of several workers."""
+    worker: int = 0
+    """Its number; only the first has the panel and speaks to the user."""
 
 
 class Supervisor:
@@ -99,13 +103,14 @@ class Supervisor:
             NexusError: the address cannot be used.
         """
         snapshot = self.read()
-        self._gateway = Gateway(snapshot, self._open_store(snapshot.config), self.home)
-        self._spawn(self._prune())
+        self._gateway = Gateway(snapshot, await asyncio.to_thread(self._open_store, snapshot.config), self.home)
+        self._spawn(tend(self._gateway, lambda: self._open_store(self.gateway.snapshot.config, quiet=True)))
         if snapshot.config.autostart_nexus:
             await self.open_gateway()
         else:
             self._say("[nexus] The gateway waits ('autostart_nexus' is false): start it in the control panel.")
-        await self._open_panel(panel_port(snapshot.config.port))
+        if self._overrides.panel and self._overrides.worker == 0:
+            await self._open_panel(panel_port(snapshot.config.port))
 
     async def open_gateway(self) -> None:
         """Starts the gateway, unless it is started.
@@ -143,7 +148,7 @@ class Supervisor:
         return self._overrides.inject and config.codex_config_auto and codex_lives_here()
 
     async def _listening(self, config: Config) -> Listener:
-        listener = Listener(self.gateway, config.host, config.port)
+        listener = Listener(self.gateway, config.host, config.port, self._overrides.socket)
         await listener.start()
         return listener
 
@@ -186,11 +191,14 @@ class Supervisor:
             self._say(f"[nexus] {config.host} is reachable from other machines: callers need access_token in {path}.")
         return msgspec.structs.replace(config, access_token=token)
 
-    def _open_store(self, config: Config) -> SessionStore | None:
+    def _open_store(self, config: Config, *, quiet: bool = False) -> SessionStore | None:
         try:
-            return SqliteStore(_store_path(config.store, self.home))
+            return open_store(config.store, self.home)
         except StoreError as error:
-            self._say(f"[nexus] {error.message} Responses are not stored.")
+            if self._gateway is not None:
+                self._gateway.store_trouble = error.message
+            if not quiet:
+                self._say(f"[nexus] {error.message} Responses are not stored until it can be.")
             return None
 
     async def apply(self, config: Config, unknown: dict[str, Any]) -> None:
@@ -205,7 +213,9 @@ class Supervisor:
         new = self._built(config, unknown)
         moved = was is not None and _place(new.config) != _place(old.config)
         listener = await self._listening(new.config) if moved else was
-        store = self._open_store(new.config) if new.config.store != old.config.store else self.gateway.store
+        store = self.gateway.store
+        if new.config.store != old.config.store:
+            store = await asyncio.to_thread(self._open_store, new.config)
         try:
             config_file.save(self.home, config, unknown)
         except ConfigError:
@@ -221,7 +231,22 @@ class Supervisor:
         if replaced is not None and replaced is not store:
             self._spawn(_close_later(replaced, self.gateway))
         self._say(f"[nexus] Configuration applied: {self.address}")
+        if self._overrides.socket is not None:
+            os.kill(os.getppid(), signal.SIGHUP)  # the other workers
         await self._tell_codex()
+
+    async def reload(self) -> None:
+        """Takes over what another worker has applied; what is wrong with the files is told, and nothing changes."""
+        try:
+            old, new = self.gateway.snapshot, self.read()
+        except NexusError as error:
+            self._say(f"[nexus] {error.message}")
+            return
+        self.gateway.snapshot = new
+        if new.config.store != old.config.store:
+            replaced, self.gateway.store = self.gateway.store, await asyncio.to_thread(self._open_store, new.config)
+            if replaced is not None:
+                self._spawn(_close_later(replaced, self.gateway))
 
     def shut_down(self) -> None:
         """Asks `run` to end, gracefully."""
@@ -230,6 +255,9 @@ class Supervisor:
     async def run(self) -> None:
         """Runs until SIGINT, SIGTERM or `shut_down`, then stops gracefully."""
         _on_signals(self.shut_down)
+        if self._overrides.socket is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload()))
+            self._spawn(end_with_parent(self.shut_down))
         await self.start()
         await self._ended.wait()
         self._say("[nexus] Stopping; running answers may finish.")
@@ -255,17 +283,6 @@ class Supervisor:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _prune(self) -> None:
-        while True:
-            days, store = self.gateway.snapshot.config.retention_days, self.gateway.store
-            try:
-                count = await store.prune(int(time.time()) - days * _DAY_S) if days and store is not None else 0
-                if count:
-                    log.info("forgot %d responses older than %d days", count, days)
-            except StoreError as error:
-                log.warning("old responses cannot be removed: %s", error.message)
-            await asyncio.sleep(_PRUNE_EVERY_S)
-
 
 def _place(config: Config) -> tuple[str, int]:
     return config.host, config.port
@@ -287,17 +304,6 @@ async def _close_later(store: SessionStore, gateway: Gateway) -> None:
 def is_loopback_host(host: str) -> bool:
     """Whether only this machine can reach a listener on that address."""
     return host == "localhost" or (host not in ("", "0.0.0.0", "::") and is_loopback(host))  # noqa: S104
-
-
-def _store_path(url: str, home: Path) -> Path:
-    parts = urlsplit(url)
-    if parts.scheme == "sqlite" and parts.path.strip("/"):
-        return Path(
-            unquote(parts.path.removeprefix("/")) if not parts.path.startswith("//") else unquote(parts.path[1:])
-        )
-    if parts.scheme.startswith("postgres"):
-        raise ConfigError("config.json", ["store: PostgreSQL is not supported by this version; leave it empty."])
-    return home / "nexus.db"
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

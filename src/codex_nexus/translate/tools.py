@@ -199,10 +199,15 @@ def _offer(tool: DeclaredTool, name: str, subset: Subset, keep_strict: bool) -> 
     return codec.encode(chat.Tool(function))
 
 
+_NOT_IN_JSON = re.compile(r"[^.\n]*\bdo not wrap\b[^.\n]*\bJSON\b[^.\n]*\.?", re.IGNORECASE)
+"""A sentence that is true of freeform tools and false of the function that stands for one."""
+
+
 def _description(tool: DeclaredTool) -> str:
-    if tool.kind != "custom" or not tool.grammar:
+    if tool.kind != "custom":
         return tool.description
-    return f"{tool.description}\n\nThe `input` must match this grammar:\n{tool.grammar}".strip()
+    said = _NOT_IN_JSON.sub("", tool.description).strip()
+    return f"{said}\n\nThe `input` must match this grammar:\n{tool.grammar}".strip() if tool.grammar else said
 
 
 def offered(table: ToolTable, most: int) -> list[tuple[str, DeclaredTool]]:
