@@ -124,10 +124,68 @@ odd_chunks = some_of(
 @st.composite
 def odd_streams(draw: st.DrawFn) -> bytes:
     """Records with JSON of the right names and of any shapes."""
-    records = draw(st.lists(odd_chunks, max_size=4))
+    return draw(_records(odd_chunks))
+
+
+@st.composite
+def odd_event_streams(draw: st.DrawFn) -> bytes:
+    """The same from a provider that speaks Responses itself."""
+    return draw(_records(odd_events))
+
+
+@st.composite
+def _records(draw: st.DrawFn, kinds: st.SearchStrategy[Any]) -> bytes:
+    records = draw(st.lists(kinds, max_size=4))
     ends = draw(st.sampled_from(["\n\n", "\r\n\r\n", "\r\r", "\n"]))
     head = draw(st.sampled_from(["data: ", "data:", "event: error\ndata: ", ""]))
     return "".join(head + json.dumps(record) + ends for record in records).encode()
+
+
+_item_kinds = st.sampled_from(["message", "reasoning", "function_call", "custom_tool_call", "new"])
+_parts = odd | st.lists(
+    some_of(type=st.sampled_from(["output_text", "refusal", "summary_text"]), text=odd, refusal=odd)
+)
+odd_items = some_of(
+    type=_item_kinds,
+    id=odd | st.just("i1"),
+    call_id=odd,
+    name=odd,
+    arguments=odd | arguments,
+    input=odd,
+    content=_parts,
+    summary=_parts,
+    encrypted_content=odd,
+)
+_EVENTS = [
+    "output_text.delta",
+    "refusal.delta",
+    "reasoning_text.delta",
+    "reasoning.delta",
+    "reasoning_summary_text.delta",
+    "completed",
+    "failed",
+    "function_call_arguments.delta",
+    "custom_tool_call_input.delta",
+    "output_item.added",
+    "output_item.done",
+    "incomplete",
+]
+odd_events = some_of(
+    type=st.sampled_from([f"response.{kind}" for kind in _EVENTS] + ["error"]),
+    item_id=odd | st.just("i1"),
+    output_index=odd,
+    delta=odd | texts,
+    item=odd_items,
+    error=some_of(message=odd, code=odd),
+    object=st.sampled_from(["response", "other"]),
+    response=some_of(
+        status=st.sampled_from(["completed", "incomplete", "failed", "cancelled"]) | odd,
+        output=odd | st.lists(odd_items, max_size=2),
+        usage=some_of(input_tokens=odd, total_tokens=odd, input_tokens_details=odd),
+        error=odd,
+        incomplete_details=some_of(reason=odd),
+    ),
+)
 
 
 # --- what clients say

@@ -72,6 +72,10 @@ def _serve_flags(parser: argparse.ArgumentParser, *, again: bool = False) -> Non
     parser.add_argument("--host", default=unset, help="address to listen on, over config.json")
     parser.add_argument("--port", type=_port, default=unset, help="port to listen on, over config.json; 0: any")
     parser.add_argument(
+        "--workers", type=_count, default=unset, metavar="N",
+        help="processes that share the port (and the session store); one is enough for a person",
+    )  # fmt: skip
+    parser.add_argument(
         "--no-inject", action="store_true", default=argparse.SUPPRESS if again else False,
         help="leave Codex's configuration alone",
     )  # fmt: skip
@@ -79,6 +83,12 @@ def _serve_flags(parser: argparse.ArgumentParser, *, again: bool = False) -> Non
         "--dev", action="store_true", default=argparse.SUPPRESS if again else False,
         help="reload on source changes, log at debug level, show tracebacks",
     )  # fmt: skip
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of processes; write one from 1 to 256")
+    return int(text)
 
 
 def _port(text: str) -> int:
@@ -106,10 +116,17 @@ def _serve(arguments: argparse.Namespace) -> int:
     from codex_nexus.config.file import home_folder
     from codex_nexus.service.supervisor import Overrides, Supervisor
 
-    supervisor = Supervisor(
-        home_folder(), Overrides(arguments.host, arguments.port, inject=not arguments.no_inject), print
-    )
-    asyncio.run(supervisor.run())
+    overrides = Overrides(arguments.host, arguments.port, inject=not arguments.no_inject)
+    if arguments.workers and arguments.workers > 1:
+        from codex_nexus.service.workers import run_workers
+
+        return run_workers(home_folder(), overrides, arguments.workers, print)
+    say = print
+    if "CODEX_NEXUS_SOCKET" in os.environ:
+        from codex_nexus.service.workers import as_worker
+
+        overrides, say = as_worker(overrides)
+    asyncio.run(Supervisor(home_folder(), overrides, say).run())
     return 0
 
 

@@ -39,6 +39,7 @@ DEFAULTS: dict[str, Any] = {
     "allowed_origins": (),
     "body_limit_mb": 64,
     "retention_days": 30,
+    "store_limit_mb": 0,
     "store": "",
     "outbound_proxy": "",
     "provider_proxies": {},
@@ -70,6 +71,7 @@ READ: dict[str, tuple[Any, Any]] = {
     "allowed_origins": (["https://example.org", "*"], ("https://example.org", "*")),
     "body_limit_mb": (1, 1),
     "retention_days": (0, 0),
+    "store_limit_mb": (100, 100),
     "store": ("postgresql://db/nexus", "postgresql://db/nexus"),
     "outbound_proxy": ("socks5://127.0.0.1:1080", "socks5://127.0.0.1:1080"),
     "provider_proxies": (
@@ -123,6 +125,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("allowed_origins", ["https://a.org", "b.org"], "allowed_origins[1]: 'b.org' is not an origin"),
     ("allowed_origins", ["https://a.org/"], "allowed_origins[0]: 'https://a.org/' is not an origin"),
     ("body_limit_mb", 0, "body_limit_mb: expected a whole number >= 1"),
+    ("store_limit_mb", -1, "store_limit_mb: expected a whole number >= 0"),
     ("retention_days", -1, "retention_days: expected a whole number >= 0"),
     ("store", "mysql://db/nexus", "store: 'mysql://db/nexus' is not a URL"),
     ("outbound_proxy", "127.0.0.1:3128", "outbound_proxy: '127.0.0.1:3128' is not a URL"),

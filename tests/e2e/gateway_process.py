@@ -42,6 +42,7 @@ class GatewayProcess:
             "model_routes": {MODEL: {"provider": "custom", "model": UPSTREAM_MODEL}},
             **extra,
         }
+        self.flags: tuple[str, ...] = ()
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -67,7 +68,7 @@ class GatewayProcess:
     def start(self) -> None:
         """Start, and wait until the gateway says that it is well."""
         self._write_config()
-        command = [sys.executable, "-m", "codex_nexus", "serve", "--port", str(self.port), "--no-inject"]
+        command = [sys.executable, "-m", "codex_nexus", "serve", "--port", str(self.port), "--no-inject", *self.flags]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -96,6 +97,19 @@ class GatewayProcess:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         return process.returncode
+
+    def kill(self) -> None:
+        """End it as a crash would: SIGKILL, with nothing said before."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    @property
+    def pid(self) -> int:
+        """The process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
 
     def _write_config(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import sys
 import tempfile
 import threading
@@ -46,7 +47,7 @@ def ask(panel: PanelProcess, model: str, message: str) -> None:
     body = f'{{"model": "{model}", "input": "{message}", "stream": true, "store": false}}'.encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{panel.base_url}/responses", data=body, headers=headers)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, http.client.HTTPException):
         urllib.request.urlopen(request, timeout=120).read()
 
 
@@ -71,6 +72,7 @@ def prepare(page: Page, area: str) -> None:
     elif area == "routing":
         page.locator("[data-key=route-0-more]").click()
         page.locator("[data-key=route-1-name]").fill("gpt-5.4-nano")
+    page.evaluate("scrollTo(0, 0)")
     time.sleep(0.5)
 
 

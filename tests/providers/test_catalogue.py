@@ -515,7 +515,7 @@ def test_every_wrong_dialect_field_is_named_with_its_path() -> None:
     ("text", "said"),
     [
         ('{"providers": [{"name": "A"}]}', "$.providers[0]"),
-        ('{"providers": [{"id": "a", "name": "A", "wire": "soap"}]}', "$.providers[0].wire"),
+        ('{"providers": [{"id": "a", "name": "A", "local": "soap"}]}', "$.providers[0].local"),
         ('{"providers": [{"id": "a", "name": "A", "base": ""}]}', "`base`"),
         ('{"providers": [{"id": "a", "name": "A", "models": [{"id": 7}]}]}', "$.providers[0].models[0].id"),
         ('{"provider": []}', "`provider`"),

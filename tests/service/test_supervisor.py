@@ -256,7 +256,7 @@ async def test_old_turns_are_forgotten_at_the_start(
     monkeypatch.setattr(SqliteStore, "prune", prune)
     life.configure(retention_days=days)
     await started()
-    await asyncio.sleep(0)
+    await until(lambda: asked) if days else await asyncio.sleep(0.05)
     assert [round((time.time() - before) / 86400) for before in asked] == ([days] if days else [])
 
 
@@ -384,9 +384,7 @@ async def test_a_move_to_another_port_does_not_cut_running_turns(
     assert (await asking).text == "word " * 10
 
 
-@pytest.mark.parametrize(
-    "change", [{"provider": "nobody"}, {"host": "192.0.2.77"}, {"store": "postgresql://db/x"}], ids=str
-)
+@pytest.mark.parametrize("change", [{"provider": "nobody"}, {"host": "192.0.2.77"}], ids=str)
 async def test_a_change_that_cannot_be_applied_changes_nothing(
     life: Life, started: Any, upstream: Upstream, change: dict[str, Any]
 ) -> None:

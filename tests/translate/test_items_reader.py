@@ -11,6 +11,8 @@ from tests import oracle
 
 from codex_nexus.translate.clients import CODEX, PLAIN, Client
 from codex_nexus.translate.dialect import Dialect
+from codex_nexus.translate.faults import Fault
+from codex_nexus.translate.items_reader import ItemsReader
 from codex_nexus.translate.turn import Turn, open_turn
 from codex_nexus.wire.events import EventEncoder
 from codex_nexus.wire.responses import decode_create
@@ -173,3 +175,87 @@ def test_garbage_never_raises() -> None:
         turn, _ = opened()
         emitted = turn.start() + turn.receive_data(junk, 2) + turn.close(3)
         assert oracle.read(EventEncoder().sse(emitted)).status == "failed"
+
+
+def done(**item: Any) -> dict[str, Any]:
+    return {"type": "response.output_item.done", "item": item}
+
+
+def test_a_refusal_is_an_answer() -> None:
+    events = [
+        {"type": "response.refusal.delta", "item_id": "a", "delta": "No"},
+        {"type": "response.refusal.delta", "item_id": "a", "delta": ""},
+        done(id="a", type="message", content=[{"type": "refusal", "refusal": "No"}]),
+    ]
+    story = told([*events, DONE], PLAIN)
+    assert (story.status, story.refusal) == ("completed", "No")
+
+
+def test_nothing_counts_after_the_end() -> None:
+    reader = ItemsReader(WIRE)
+    assert not reader.finished
+    reader.read(json.dumps(DONE).encode())
+    assert reader.finished
+    assert reader.read(json.dumps(text("late")).encode()) == []
+    story = told([text("x")], end=b"data: [DONE]\n\n" + json.dumps(DONE).encode())
+    assert (story.status, story.text) == ("failed", "x")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        text(""),
+        {"type": "response.output_text.delta", "delta": {"odd": 1}},
+        {"type": "response.function_call_arguments.delta", "item_id": "nobody", "delta": "{}"},
+        {"type": "response.output_item.added", "item": {"id": "a", "type": "message"}},
+        {"type": "response.output_item.done"},
+        done(id="w", type="web_search_call"),
+        done(id="m", type="message", content=[{"type": "audio", "text": 5}, 7]),
+        {"type": "response.in_progress", "error": {"message": "no ending"}},
+    ],
+)
+def test_what_says_nothing_disturbs_nothing(event: dict[str, Any]) -> None:
+    story = told([event, text("ok"), DONE])
+    assert (story.status, story.text, story.calls) == ("completed", "ok", [])
+
+
+def test_a_content_may_be_a_string() -> None:
+    assert told([done(id="m", type="message", content="plain"), DONE]).text == "plain"
+    thought = done(id="t", type="reasoning", summary="shown", content=None)
+    assert told([thought, text("ok"), DONE]).reasoning == "shown"
+
+
+def test_the_end_repeats_no_call_even_under_another_id() -> None:
+    again = {**call("{}"), "id": "other-uuid"}
+    ending = {"type": "response.completed", "response": {"status": "completed", "output": [again, {"type": "new"}]}}
+    assert calls(told([{"type": "response.output_item.done", "item": call("{}")}, ending])) == [("c1", "look", "{}")]
+
+
+def test_arguments_that_differ_from_their_pieces_are_those_of_the_pieces() -> None:
+    pieces = [
+        {"type": "response.output_item.added", "item": call("")},
+        {"type": "response.function_call_arguments.delta", "item_id": "b-uuid", "delta": "{}"},
+        {"type": "response.output_item.done", "item": call('{"other":1}')},
+    ]
+    assert calls(told([*pieces, DONE])) == [("c1", "look", "{}")]
+    objects = {**call(""), "arguments": {"a": 1}}
+    assert calls(told([{"type": "response.output_item.done", "item": objects}, DONE])) == [("c1", "look", '{"a":1}')]
+
+
+@pytest.mark.parametrize(
+    ("response", "status"),
+    [
+        ({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}, "incomplete"),
+        ({"status": "incomplete"}, "incomplete"),
+        ({"status": "cancelled"}, "failed"),
+    ],
+)
+def test_a_terminal_status_is_told_in_ours(response: dict[str, Any], status: str) -> None:
+    assert told([text("x"), {"type": "response.incomplete", "response": response}], PLAIN).status == status
+
+
+def test_the_first_fault_is_the_one_that_is_told() -> None:
+    reader = ItemsReader(WIRE)
+    reader.fault = Fault("timeout", "first")
+    reader.read(b'{"type":"error","error":{"message":"second"}}')
+    assert reader.outcome() == Fault("timeout", "first")

@@ -100,7 +100,7 @@ def test_codex_never_gets_a_call_that_it_could_not_run(answer: bytes, request: d
 
 
 @many
-@given(some.answers(), requests)
+@given(some.answers(), requests.filter(lambda request: "text" not in request))
 def test_both_clients_are_told_the_same(answer: bytes, request: dict[str, Any]) -> None:
     plain = oracle.read(answered([answer], PLAIN, request=request))
     codex = oracle.read(answered([answer], CODEX, request=request))
@@ -123,6 +123,17 @@ def test_random_bytes_end_in_a_failure_and_never_raise(garbage: bytes, client: C
 @given(some.odd_streams(), clients, requests)
 def test_json_of_any_shape_never_raises(stream: bytes, client: Client, request: dict[str, Any]) -> None:
     oracle.read(answered([stream], client, request=request))
+
+
+@many
+@given(some.odd_event_streams(), clients, requests, st.data())
+def test_events_of_any_shape_never_raise(
+    stream: bytes, client: Client, request: dict[str, Any], data: st.DataObject
+) -> None:
+    onward = Dialect(wire="responses", family="own")
+    whole = answered([stream], client, onward, request)
+    oracle.read(whole)
+    assert answered(data.draw(some.pieces(stream)), client, onward, request) == whole
 
 
 @many

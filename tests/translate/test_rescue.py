@@ -15,10 +15,11 @@ from tests.oracle import Story
 
 from codex_nexus.translate.clients import CODEX, PLAIN, Client
 from codex_nexus.translate.dialect import DEFAULT
-from codex_nexus.translate.markup import FORMS
+from codex_nexus.translate.markup import marks_of
 from codex_nexus.translate.turn import Turn
 
-ON = msgspec.structs.replace(DEFAULT, tool_text="on")
+ON = msgspec.structs.replace(DEFAULT, tool_text="on", family="minimax")
+OFF = msgspec.structs.replace(ON, tool_text="off")
 SHELL = {
     "type": "function",
     "name": "shell",
@@ -282,7 +283,7 @@ def test_json_that_was_asked_for_is_no_call() -> None:
 
 def turn_of(text: str, *, on: bool) -> tuple[Turn, Story]:
     turn = opened(REQUEST, PLAIN)
-    turn.to_chat(ON if on else DEFAULT, "m")
+    turn.to_chat(ON if on else OFF, "m")
     return turn, oracle.read(played(turn, [chunks(*({"content": sign} for sign in text))]))
 
 
@@ -313,7 +314,18 @@ def test_only_what_may_be_a_mark_is_held_back() -> None:
 
 
 SNIPPETS = st.sampled_from(
-    [*FORM_OF_LS.values(), *PROSE.values(), *FORMS, "\n", " ", "```", "`", "a.", "{", "</tool_call>"]
+    [
+        *FORM_OF_LS.values(),
+        *PROSE.values(),
+        *marks_of("minimax").forms,
+        "\n",
+        " ",
+        "```",
+        "`",
+        "a.",
+        "{",
+        "</tool_call>",
+    ]
 )
 
 

@@ -24,6 +24,8 @@ def make_app(gateway: Gateway) -> web.Application:
     """The application of the API port."""
     app = web.Application(middlewares=[_door], client_max_size=0)
     app[GATEWAY] = gateway
+    app[websocket.SOCKETS] = set()
+    app.on_shutdown.append(websocket.close_all)
     for prefix in ("/v1", ""):
         app.router.add_post(f"{prefix}/responses", responses.create)
         app.router.add_route("GET", f"{prefix}/responses", _upgrade)

@@ -83,6 +83,8 @@ class RecordDoor:
 
     async def _flush_later(self) -> None:
         await asyncio.sleep(FLUSH_S)
+        if self._ending is not None:
+            return  # the rest is stored with the end
         batch = self._batch()
         try:
             if not await self._store.append(self._kept_id, batch):

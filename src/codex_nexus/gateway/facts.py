@@ -57,7 +57,9 @@ async def facts_of(asking: Asking, ids: tuple[str, ...]) -> dict[str, Facts]:
     for source in asking.record.fact_sources:
         jobs += [(source, model) for model in ids[:_MOST_MODELS]] if source.ask else [(source, "")]
     found: dict[str, Facts] = {}
-    for (source, model), answer in zip(jobs, await asyncio.gather(*(_ask(asking, gate, *job) for job in jobs))):
+    for (source, model), answer in zip(
+        jobs, await asyncio.gather(*(_ask(asking, gate, *job) for job in jobs)), strict=True
+    ):
         for name, fields in _about(source, answer, (model,) if model else ids):
             _add(found.setdefault(name, Facts()), source, fields)
     return found

@@ -42,6 +42,7 @@ class ListedModel(Struct, frozen=True):
     """The window is what the model can hold; the server may have been started with less."""
     price: tuple[float, float, float] | None = None
     """US dollars per million tokens: input from cache, input, output."""
+    owned_by: str = ""
 
 
 class _Listing(Struct):
@@ -167,7 +168,9 @@ def _model(entry: dict[str, Any]) -> ListedModel:
     modalities = codec.as_list((codec.as_object(entry.get("architecture")) or {}).get("input_modalities"))
     images = None if modalities is None else "image" in modalities
     price = _price(codec.as_object(entry.get("pricing")) or {})
-    return ListedModel(str(name), min(sizes) if sizes else None, images, price=price)
+    return ListedModel(
+        str(name), min(sizes) if sizes else None, images, price=price, owned_by=str(entry.get("owned_by") or "")
+    )
 
 
 def _price(pricing: dict[str, Any]) -> tuple[float, float, float] | None:

@@ -77,7 +77,7 @@ def _offer(gateway: Gateway, snapshot: Snapshot, slug: str, provider: str, model
     known = record.model(model)
     listed = next((entry for entry in gateway.listings.models(provider) if entry.id == model), None)
     told = dialect.context_window or (listed.context_window if listed else None)
-    window = gateway.windows.learned(f"{provider}/{model}") or told
+    window = gateway.learned.window(f"{provider}/{model}") or told
     return catalog.Offer(
         slug=slug,
         name=(known.name if known and known.name else model) or slug,

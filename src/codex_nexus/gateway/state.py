@@ -11,12 +11,12 @@ from aiohttp import web
 from msgspec import Raw
 
 from codex_nexus.errors import StoreError
+from codex_nexus.gateway.learned import Learned
 from codex_nexus.gateway.listing import Listings
 from codex_nexus.gateway.live import Watch
 from codex_nexus.gateway.running import Running
 from codex_nexus.gateway.traffic import Traffic
 from codex_nexus.gateway.upstream import Upstream
-from codex_nexus.gateway.windows import Windows
 from codex_nexus.routing import Caller, Route, needs_listing, resolve
 from codex_nexus.sessions.store import SessionStore, StoredTurn
 from codex_nexus.snapshot import Snapshot
@@ -34,10 +34,10 @@ class Gateway:
 
     def __init__(self, snapshot: Snapshot, store: SessionStore | None, home: Path | None = None) -> None:
         self.snapshot = snapshot
-        self.upstream = Upstream()
+        self.learned = Learned(home)
+        self.upstream = Upstream(self.learned)
         self.listings = Listings(self.upstream)
         self.watch = Watch()
-        self.windows = Windows(home)
         self.traffic = Traffic()
         self.store = store
         self.store_trouble = ""
@@ -58,7 +58,7 @@ class Gateway:
 
     def etag(self, snapshot: Snapshot) -> str:
         """The tag of the model list. Codex fetches the list again whenever the two headers differ in one character."""
-        return f'"{snapshot.etag}-{self.windows.version}-{self.listings.version:x}"'
+        return f'"{snapshot.etag}-{self.learned.version}-{self.listings.version:x}"'
 
     async def keep(self, turn: StoredTurn, *, only_items: bool = False) -> None:
         """Stores a turn, or only what it adds to its conversation; it is durable when this returns.

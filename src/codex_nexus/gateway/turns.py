@@ -138,7 +138,7 @@ class _Work:
             error = UpstreamError(_BROKEN)
         fault = error.fault if isinstance(error, UpstreamError) else Fault("bad_request", str(error))
         record = self._gateway.traffic.running[self._turn.response.id]
-        self._gateway.windows.learn(record.upstream, fault)
+        self._gateway.learned.learn_window(record.upstream, fault)
         if not live.started:
             record.fault = fault.message
             self.ended("refused")

@@ -20,11 +20,11 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
+from codex_nexus.gateway.learned import Learned
 from codex_nexus.gateway.replies import UpstreamError
 from codex_nexus.providers.catalogue import ProviderRecord
 from codex_nexus.routing import Destination, Route
 from codex_nexus.snapshot import Snapshot
-from codex_nexus.translate.dialect import Dialect
 from codex_nexus.translate.faults import Fault, classify, masked
 from codex_nexus.translate.healing import healed
 
@@ -37,6 +37,9 @@ _OTHER_PROVIDER = _SAME_AGAIN | _OTHER_KEY
 _LONGEST_DELAY_S = 8.0
 _LARGE = 1 << 20
 """A body above this is written in pieces, so that other streams go on meanwhile."""
+
+_REPAIRS = 4
+"""A server may refuse one thing after another; each refusal costs a round trip, none costs tokens."""
 
 Body = Callable[[Destination], bytes]
 Wire = Literal["chat", "responses"]
@@ -56,11 +59,11 @@ class Opened(Struct):
 class Upstream:
     """All connections to providers. One for the life of the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, learned: Learned | None = None) -> None:
+        self._learned = learned or Learned(None)
         self._session: aiohttp.ClientSession | None = None
         self._proxied: dict[str, aiohttp.ClientSession] = {}
         self._turn_of_key: dict[str, int] = {}
-        self._healed: dict[str, Dialect] = {}
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -68,7 +71,9 @@ class Upstream:
             if session is not None:
                 await session.close()
 
-    async def open(self, route: Route, body: Body, snapshot: Snapshot, wire: Wire | None = None) -> Opened:
+    async def open(
+        self, route: Route, body: Body, snapshot: Snapshot, wire: Wire | None = None, repairs: int = _REPAIRS
+    ) -> Opened:
         """The first answer that any destination of the route begins.
 
         Args:
@@ -76,6 +81,7 @@ class Upstream:
             body: makes the body for a destination.
             snapshot: keys, timeouts and proxies.
             wire: the endpoint to use whatever the dialect says; None: as it says.
+            repairs: how often a refused request may be said in other words.
 
         Raises:
             UpstreamError: none did; the fault is the last one.
@@ -83,7 +89,7 @@ class Upstream:
         fault = Fault("server", "No provider was asked.")
         for n, destination in enumerate(route.destinations):
             try:
-                return await self._healing(destination, body, snapshot, wire)
+                return await self._healing(destination, body, snapshot, wire, repairs)
             except UpstreamError as error:
                 fault = error.fault
                 last = n == len(route.destinations) - 1
@@ -94,28 +100,29 @@ class Upstream:
                 )
         raise UpstreamError(fault)
 
-    async def _healing(self, destination: Destination, body: Body, snapshot: Snapshot, wire: Wire | None) -> Opened:
-        """Asks once, and once more in other words when the refusal says which words it wants; these are remembered."""
-        known = self._healed.get(destination.name)
-        if known is not None:
-            destination = msgspec.structs.replace(destination, dialect=known)
-        said = body(destination)
-        try:
-            return await self._with_keys(destination, said, snapshot, wire)
-        except UpstreamError as error:
-            repaired = healed(destination.dialect, error.fault.heal) if error.fault.heal else None
-            if repaired is None:
-                raise
-            destination = msgspec.structs.replace(destination, dialect=repaired)
-            again = body(destination)
-            if again == said and not str(error.fault.heal).startswith("retry"):
-                raise
-            log.warning(
-                "%s refused (%s); trying once more with %s", destination.name, error.fault.message, error.fault.heal
-            )
-        opened = await self._with_keys(destination, again, snapshot, wire)
-        self._healed[destination.name] = destination.dialect
-        return opened
+    async def _healing(
+        self, destination: Destination, body: Body, snapshot: Snapshot, wire: Wire | None, repairs: int
+    ) -> Opened:
+        """Asks, and asks in other words as long as a refusal says which words it wants; these are remembered."""
+        destination = self._learned.applied(destination) if repairs else destination
+        said, heals = body(destination), list[str]()
+        while True:
+            try:
+                opened = await self._with_keys(destination, said, snapshot, wire)
+            except UpstreamError as error:
+                heal = error.fault.heal
+                repaired = healed(destination.dialect, heal) if heal and len(heals) < repairs else None
+                if heal is None or repaired is None or heal in heals:
+                    raise
+                destination = msgspec.structs.replace(destination, dialect=repaired)
+                before, said = said, body(destination)
+                if said == before and not heal.startswith("retry"):
+                    raise
+                log.warning("%s refused (%s); trying again with %s", destination.name, error.fault.message, heal)
+                heals.append(heal)
+            else:
+                self._learned.learn_repairs(destination, heals)
+                return opened
 
     async def _with_keys(self, destination: Destination, body: bytes, snapshot: Snapshot, wire: Wire | None) -> Opened:
         keys = self._rotated(destination)

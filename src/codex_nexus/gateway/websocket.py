@@ -16,7 +16,7 @@ from collections import OrderedDict
 from typing import Any
 
 import msgspec
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 from msgspec import Raw, Struct
 
 from codex_nexus.errors import InvalidRequest, NexusError, RequestError
@@ -35,6 +35,10 @@ _LONGEST_S = 3600.0
 _PING_S = 20.0
 _REMEMBERED = 16
 _LANES = 32
+_FAREWELL_S = 1.0
+
+SOCKETS = web.AppKey("sockets", set[web.WebSocketResponse])
+"""The connections of an application that are open."""
 
 
 class _Frame(Struct):
@@ -51,6 +55,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
     socket = web.WebSocketResponse(heartbeat=_PING_S, max_msg_size=limit, compress=False)
     socket.headers.update(request[CORS])
     await socket.prepare(request)
+    request.app[SOCKETS].add(socket)
     connection = _Connection(gateway, socket, Asker(request[CALLER], client_of(request.headers)))
     try:
         async with asyncio.timeout(_LONGEST_S):
@@ -63,8 +68,16 @@ async def serve(request: web.Request) -> web.StreamResponse:
         await connection.say_error(over, None)
         await socket.close()
     finally:
+        request.app[SOCKETS].discard(socket)
         await connection.close()
     return socket
+
+
+async def close_all(app: web.Application) -> None:
+    """The gateway ends: says so on every connection, and waits for nobody long."""
+    closing = [socket.close(code=WSCloseCode.GOING_AWAY) for socket in app[SOCKETS]]
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*closing), _FAREWELL_S)
 
 
 class _Connection:

@@ -86,7 +86,7 @@ class Helm:
         return tuple(ProbedModel(model.id, model.context_window, model.images) for model in found)
 
     def window(self, name: str) -> int | None:  # noqa: D102
-        return self._supervisor.gateway.windows.learned(name)
+        return self._supervisor.gateway.learned.window(name)
 
     def listed(self) -> Listed:  # noqa: D102
         return self._supervisor.gateway.listings.known()

@@ -30,7 +30,7 @@ _CHANNEL = "codex_nexus"
 _LOCK = 0x6E657875
 _POOL = 8
 _PATIENCE_S = 3.0
-_LISTEN_S = 1.0
+_LISTEN_S = 0.5
 _OPTIONS = f"-c search_path={_SCHEMA} -c statement_timeout=15s -c lock_timeout=10s"
 
 _Pg = psycopg.Connection[tuple[Any, ...]]

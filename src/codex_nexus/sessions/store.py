@@ -163,7 +163,7 @@ class SessionStore(Protocol):
         ...
 
     async def beat(self, runner: str, running: list[str]) -> list[str]:
-        """Tells that this process is alive and works on these; gives those that must be cancelled."""
+        """Tells that this process is alive and works on these; gives those that must stop."""
         ...
 
     async def orphans(self, stale_s: float) -> list[Orphan]:

@@ -86,14 +86,11 @@ def _thread(db: Db, turn: StoredTurn) -> str:
 
 
 def insert_items(db: Db, conversation: str, items: Iterable[StoredItem]) -> int:
-    """Adds items, unless the conversation is gone; gives their bytes."""
+    """Adds those that are not there yet, unless the conversation is gone; gives their bytes."""
     if not db.rows("SELECT 1 FROM conversations WHERE id = ?", conversation):
         return 0
-    size = 0
-    for item in items:
-        db.run("INSERT INTO items (conversation, id, data) VALUES (?, ?, ?)", conversation, item.id, item.data)
-        size += len(item.data)
-    return size
+    sql = "INSERT INTO items (conversation, id, data) VALUES (?, ?, ?) ON CONFLICT (conversation, id) DO NOTHING"
+    return sum(len(item.data) for item in items if db.run(sql, conversation, item.id, item.data))
 
 
 def use(db: Db, thread: str, size: int) -> None:
@@ -156,6 +153,7 @@ def remove(db: Db, response_id: str) -> None:
     for table, column in (("running", "id"), ("events", "response"), ("responses", "id")):
         if db.run(f"DELETE FROM {table} WHERE {column} = ?", response_id) and table == "running":
             db.notify(response_id)
+            db.notify("cancel")
 
 
 # --- background work
@@ -188,6 +186,8 @@ def finish(db: Db, turn: StoredTurn, batch: Batch) -> bool:
 
 
 def _keep_events(db: Db, response_id: str, batch: Batch) -> None:
+    if not batch.events:
+        return
     last = batch.first + len(batch.events) - 1
     sql = "INSERT INTO events (response, first, last, at, data) VALUES (?, ?, ?, ?, ?)"
     db.run(sql, response_id, batch.first, last, int(db.now()), b"\n".join(batch.events))
@@ -217,9 +217,9 @@ def cancel(db: Db, response_id: str) -> bool:
 def beat(db: Db, runner: str, running: list[str]) -> list[str]:
     """See `SessionStore.beat`."""
     now = db.now()
-    for response_id in running:
-        db.run("UPDATE running SET beat = ? WHERE id = ? AND runner = ?", now, response_id, runner)
-    return [row[0] for row in db.rows("SELECT id FROM running WHERE runner = ? AND cancel = 1", runner)]
+    sql = "UPDATE running SET beat = ? WHERE id = ? AND runner = ?"
+    lost = [response_id for response_id in running if not db.run(sql, now, response_id, runner)]
+    return lost + [row[0] for row in db.rows("SELECT id FROM running WHERE runner = ? AND cancel = 1", runner)]
 
 
 def orphans(db: Db, stale_s: float) -> list[Orphan]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from codex_nexus.translate.dialect import DEFAULT, Dialect
+from codex_nexus.translate.heals import heal_of
 from codex_nexus.wire import codec
 
 FaultKind = Literal[
@@ -154,71 +155,6 @@ _SAFETY = _any(
 )  # fmt: skip
 _RATE = _any(r"engine_overloaded", r"rate[ _]limit", r"too many requests", r"concurrency", r"slow down")
 _LOST_TOOL_PARSE = _any(r"error parsing tool call")
-
-_HEALS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (_any(r"reasoning_(?:content|text).*(?:passed back|missing)", r"missing.*reasoning_content"), "replay_reasoning"),
-    (
-        _any(
-            r"tool_choice.*(?:incompatible|does not support|not support)", r"does not support this tool_choice",
-            r"tool_choice parameter does not support", r"invalid tool_choice type",
-        ),
-        "tool_choice_auto",
-    ),
-    (_any(r"max_tokens.{0,8}and.{0,8}max_completion_tokens.*(?:same time|both)"), "one_max_tokens"),
-    (
-        _any(
-            r"max_(?:completion_)?tokens.*(?:too large|maximum value|<= ?\d+)", r"fewer max_tokens",
-            r"integer above maximum value",
-        ),
-        "clamp_max_tokens",
-    ),
-    (_any(r"single tool-calls at once"), "drop_field:parallel_tool_calls"),
-    (_any(r"must contain the word '?json"), "add_json_word"),
-    (_any(r"system message must be at the beginning", r"invalid message role: ?system"), "system_head"),
-    (_any(r"thought_signature"), "dummy_signature"),
-    (_any(r"flavored json schema", r"tools\.function\.parameters", r"^invalid api parameter.*1210"), "schema_mfjs"),
-    (_any(r"tool_use_failed"), "retry_once_then_text"),
-)  # fmt: skip
-_FIELD = (
-    re.compile(r"unknown name \\?\"(?P<field>\w+)", re.IGNORECASE),
-    re.compile(r"extra_forbidden.*?loc\W+body\W+(?P<field>\w+)", re.IGNORECASE | re.DOTALL),
-    re.compile(r"property '(?P<field>\w+)' is unsupported", re.IGNORECASE),
-    re.compile(
-        r"un(?:known|recognized|supported) (?:request )?(?:field|param(?:eter)?|argument)s?(?: supplied)?"
-        r":? \W?(?P<field>\w+)",
-        re.IGNORECASE,
-    ),
-    re.compile(r"does not support parameter (?P<field>\w+)", re.IGNORECASE),
-)
-_LIMIT = (
-    re.compile(r"<= ?(\d+)"),
-    re.compile(r"afford (\d+)"),
-    re.compile(r"context length is (\d+).*?has (\d+) input"),
-)
-
-
-def heal_of(words: str) -> str | None:
-    """The repair that this wording asks for, or None."""
-    for pattern, heal in _HEALS:
-        if pattern.search(words):
-            return _clamped(words) if heal == "clamp_max_tokens" else heal
-    for pattern in _FIELD:
-        found = pattern.search(words)
-        if found:
-            return f"drop_field:{found.group('field')}"
-    return None
-
-
-def _clamped(words: str) -> str | None:
-    """With the limit that is named; None when no room is left at all."""
-    for pattern in _LIMIT:
-        found = pattern.search(words)
-        if found:
-            most, *taken = [int(group) for group in found.groups()]
-            limit = most - sum(taken)
-            return f"clamp_max_tokens:{limit}" if limit > 0 else None
-    return "clamp_max_tokens"
-
 
 _WINDOWS = _any(
     r"maximum context length is (\d+)", r"context size \((\d+) tokens\)", r"token limit: (\d+)",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -115,7 +116,7 @@ _PAIRED = re.compile(
     r"\s*<arg_key>(?P<key>.*?)</arg_key>\s*<arg_value>(?P<value>.*?)</arg_value>\s*(?=<arg_key>|\Z)", re.DOTALL
 )
 _BARE_NAME = re.compile(r"\s*(?P<name>[\w.:-]+)\s*(?=<arg_key>|\Z)")
-_KIMI = re.compile(
+_SECTION = re.compile(
     r"\s*<\|tool_call_begin\|>\s*(?P<id>[^<\s]+)\s*<\|tool_call_argument_begin\|>(?P<body>.*?)<\|tool_call_end\|>\s*"
     r"(?=<\|tool_call_begin\|>|\Z)",
     re.DOTALL,
@@ -200,10 +201,10 @@ def _plain_dsml(text: str) -> list[Written] | None:
     return _invokes(re.sub(r"</?(?:tool_|function_)?calls>", "", _DSML.sub(r"<\1", text)))
 
 
-def _kimi(text: str) -> list[Written] | None:
+def _sectioned(text: str) -> list[Written] | None:
     """The call id names the tool: `functions.NAME:INDEX`."""
     calls: list[Written] = []
-    for match in _repeated(_KIMI, text) or []:
+    for match in _repeated(_SECTION, text) or []:
         found = json_calls(f'{{"name": "x", "arguments": {match["body"].strip() or "{}"}}}')
         if not found or len(found) > 1:
             return None
@@ -211,35 +212,49 @@ def _kimi(text: str) -> list[Written] | None:
     return calls or None
 
 
-_MINIMAX = "]<]minimax[>["
+class Marks(Struct, frozen=True):
+    """The forms that a model family writes.
+
+    Attributes:
+        forms: by the opening, which is the mark that announces them.
+        pattern: finds a mark.
+        longest: characters of the longest mark.
+    """
+
+    forms: dict[str, Form]
+    pattern: re.Pattern[str]
+    longest: int
 
 
-def _forms() -> tuple[Form, ...]:
-    call, section = "</tool_call>", ("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>")
-    tagged = (json_calls, _functions, _invokes, _pairs)
-    forms = [
-        Form("<tool_call>", (call,), _between("<tool_call>", (call,), *tagged)),
-        Form("<function=", ("</function>",), _functions),
-        Form("<|tool_call_begin|>", ("<|tool_call_end|>",), _kimi, token=True),
-        Form(section[0], (section[1],), _between(section[0], (section[1],), _kimi), token=True),
-        Form(
-            "<minimax:tool_call>", ("</minimax:tool_call>",),
-            _between("<minimax:tool_call>", ("</minimax:tool_call>",), _invokes, json_calls), token=True,
-        ),
-        Form(
-            f"{_MINIMAX}<tool_call>", (f"{_MINIMAX}{call}", call),
-            lambda text: _between("<tool_call>", (call,), *tagged)(text.replace(_MINIMAX, "")), token=True,
-        ),
-    ]  # fmt: skip
+@lru_cache(maxsize=64)
+def marks_of(family: str) -> Marks:
+    """The marks of every model, and those with the name of this family in them."""
+    forms = {form.opening: form for form in (*_common(), *(_of_family(family) if family else ()))}
+    pattern = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))))
+    return Marks(forms, pattern, max(map(len, forms)))
+
+
+_TAGGED_CALL = ("<tool_call>", "</tool_call>")
+_GRAMMARS = (json_calls, _functions, _invokes, _pairs)
+
+
+def _common() -> Iterator[Form]:
+    opening, closing = _TAGGED_CALL
+    yield Form(opening, (closing,), _between(opening, (closing,), *_GRAMMARS))
+    yield Form("<function=", ("</function>",), _functions)
+    yield Form("<|tool_call_begin|>", ("<|tool_call_end|>",), _sectioned, token=True)
+    section = ("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>")
+    yield Form(section[0], section[1:], _between(section[0], section[1:], _sectioned), token=True)
     for bars in ("｜", "｜｜", "|", "||"):  # noqa: RUF001 - the token is written so
         for name in (f"{gap}{kind}calls" for gap in ("", " ") for kind in ("tool_", "function_", "")):
             dsml = f"{bars}DSML{bars}{name}>"
-            forms.append(Form(f"<{dsml}", (f"</{dsml}",), _plain_dsml, token=True))
-    return tuple(forms)
+            yield Form(f"<{dsml}", (f"</{dsml}",), _plain_dsml, token=True)
 
 
-FORMS = {form.opening: form for form in _forms()}
-"""Every form that begins with a mark of its own, by that mark."""
-
-MARK = re.compile("|".join(map(re.escape, sorted(FORMS, key=len, reverse=True))))
-LONGEST_MARK = max(map(len, FORMS))
+def _of_family(family: str) -> Iterator[Form]:
+    """Tags in a name space, and tags that all begin with one token."""
+    opening, closings = f"<{family}:tool_call>", (f"</{family}:tool_call>",)
+    yield Form(opening, closings, _between(opening, closings, _invokes, json_calls), token=True)
+    token, (opening, closing) = f"]<]{family}[>[", _TAGGED_CALL
+    plain = _between(opening, (closing,), *_GRAMMARS)
+    yield Form(token + opening, (token + closing, closing), lambda text: plain(text.replace(token, "")), token=True)

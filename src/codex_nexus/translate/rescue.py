@@ -14,7 +14,7 @@ import re
 from msgspec import Struct
 
 from codex_nexus.translate.deltas import CallPiece, Delta, GatheredCall, Text
-from codex_nexus.translate.markup import FORMS, LONGEST_MARK, MARK, Form, Written, json_calls
+from codex_nexus.translate.markup import Form, Marks, Written, json_calls, marks_of
 from codex_nexus.translate.meant import arguments_for, required
 from codex_nexus.translate.place import Place
 from codex_nexus.translate.tools import DeclaredTool
@@ -24,7 +24,7 @@ _HEAD = 400
 _NAMED = (
     re.compile(r'[\[{\s]*(?:"\w+"\s*:\s*"[^"]*"\s*,\s*)*?(?:"function"\s*:\s*\{\s*)?"name"\s*:\s*"(?P<name>[^"]*)"'),
     re.compile(r"(?:\s*<function=)?(?P<name>[\w.:-]+)\s*>"),
-    re.compile(r'\s*(?:\]<\]minimax\[>\[)?<[^<>"]*?invoke\s+name="(?P<name>[^"]*)"'),
+    re.compile(r'\s*(?:\]<\]\w+\[>\[)?<[^<>"]*?invoke\s+name="(?P<name>[^"]*)"'),
     re.compile(r"\s*(?:<\|tool_call_begin\|>)?\s*(?:functions\.)?(?P<name>[\w.-]+?)(?::\d+)?\s*<\|"),
     re.compile(r"\s*(?P<name>[\w.:-]+)\s*(?:\n|<arg_key>|</tool_call>)"),
 )
@@ -42,11 +42,13 @@ class Rescue:
 
     Args:
         offered: wire names and tools of this request; None: only notice marks, hold nothing back.
+        family: of the model; some put its name into their marks.
         lone: whether a whole answer of JSON may be a call (not when the client asked for JSON).
     """
 
-    def __init__(self, offered: dict[str, DeclaredTool] | None, *, lone: bool = True) -> None:
+    def __init__(self, offered: dict[str, DeclaredTool] | None, family: str = "", *, lone: bool = True) -> None:
         self._offered = offered
+        self._marks = marks_of(family)
         self._lone = lone
         self._place = Place()
         self._blank = ""
@@ -129,12 +131,12 @@ class Rescue:
             verdict = self._begins_lone()
             if verdict is not False:
                 return verdict is True
-        found = MARK.search(self._held)
-        cut = found.start() if found else len(self._held) - _partial(self._held)
+        found = self._marks.pattern.search(self._held)
+        cut = found.start() if found else len(self._held) - _partial(self._held, self._marks)
         self._say(cut, said)
         if found is None:
             return False
-        form = FORMS[found.group()]
+        form = self._marks.forms[found.group()]
         if not self._place.admits(token=form.token):
             self._say(1, said)
             return True
@@ -189,7 +191,7 @@ class Rescue:
                 self._calls += calls
                 self._after, self._open = end, None
                 return True
-        block.searched = max(block.searched, len(self._held) - LONGEST_MARK)
+        block.searched = max(block.searched, len(self._held) - self._marks.longest)
         return False
 
     def _is_named(self, block: _Open) -> bool | None:
@@ -222,12 +224,12 @@ class Rescue:
         at = skipped.end() if skipped else self._after
         if at == len(self._held):
             return False
-        found = MARK.match(self._held, at)
+        found = self._marks.pattern.match(self._held, at)
         if found:
-            self._open = _Open(FORMS[found.group()], at)
+            self._open = _Open(self._marks.forms[found.group()], at)
             self._open.searched = at
             return True
-        if not _may_follow(self._held[at : at + 48]):
+        if not _may_follow(self._held[at : at + 48], self._marks):
             self._prose = True
         return False
 
@@ -279,19 +281,19 @@ def _end_of(held: str, block: _Open) -> int | None:
     return min(ends, default=None)
 
 
-def _partial(text: str) -> int:
+def _partial(text: str, marks: Marks) -> int:
     """How many characters at the end may be the beginning of a mark."""
-    tail = text[-LONGEST_MARK:]
-    for size in range(min(len(tail), LONGEST_MARK - 1), 0, -1):
-        if tail[-size] in "<]" and any(mark.startswith(tail[-size:]) for mark in FORMS):
+    tail = text[1 - marks.longest :]
+    for size in range(len(tail), 0, -1):
+        if tail[-size] in "<]" and any(mark.startswith(tail[-size:]) for mark in marks.forms):
             return size
     return 0
 
 
-def _may_follow(text: str) -> bool:
+def _may_follow(text: str, marks: Marks) -> bool:
     """Whether a text after a call may still become another mark or a control token."""
-    marks = (*FORMS, "</tool_call>", "</function>")
-    return any(mark.startswith(text) for mark in marks) or bool(re.fullmatch(r"<[|｜][^<>\n]{0,41}", text))  # noqa: RUF001
+    known = (*marks.forms, "</tool_call>", "</function>")
+    return any(mark.startswith(text) for mark in known) or bool(re.fullmatch(r"<[|｜][^<>\n]{0,41}", text))  # noqa: RUF001
 
 
 def _may_become_lone(head: str) -> bool:

@@ -115,7 +115,7 @@ class Turn:
         tools = None
         if dialect.tool_text == "on":
             tools = request_floor.callable_tools(self._create, self._declared, dialect) or None
-        return Rescue(tools, lone=not self._stream.wants_json)
+        return Rescue(tools, dialect.family, lone=not self._stream.wants_json)
 
     def start(self) -> list[Event]:
         """`response.created` and `response.in_progress`."""

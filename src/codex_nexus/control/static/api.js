@@ -71,7 +71,7 @@ async function sent(url, options) {
     return await fetch(url, options);
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Refusal("", 0, "unreachable");
+    throw new Refusal("", 0, "no_answer");
   }
 }
 

@@ -76,7 +76,7 @@ function problemList() {
   if (!state.problems.length) return null;
   const line = (/** @type {import("./store.js").Problem} */ problem) =>
     h("li", null, h("a", { href: `#/${areaOf(problem.path)}` }, h("code", null, problem.path)), " ", spoken(problem.message));
-  return h("ul.problems", { role: "alert" }, state.problems.map(line));
+  return h("div", { role: "alert" }, h("ul.problems", null, state.problems.map(line)));
 }
 
 /** @param {string} message */

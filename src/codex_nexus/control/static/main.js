@@ -52,13 +52,14 @@ function skip(event) {
 }
 
 function head() {
-  const brand = h("a.brand", { href: "#/overview", "aria-label": "Codex Nexus" }, mark(), h("span", null, "Codex", h("b", null, "Nexus")));
+  const brand = h("a.brand", { href: "#/overview" }, mark(), h("span", null, "Codex ", h("b", null, "Nexus")));
   const other = isChinese() ? "en" : "zh";
   const language = h(
     "button.language",
-    { type: "button", "data-key": "language", lang: other === "zh" ? "zh-CN" : "en", onclick: () => speak(other), "aria-label": t("language.switch") },
+    { type: "button", "data-key": "language", lang: other === "zh" ? "zh-CN" : "en", onclick: () => speak(other) },
     h("span", { class: isChinese() ? "" : "chosen" }, "EN"),
     h("span", { class: isChinese() ? "chosen" : "" }, "中文"),
+    h("i.sr", null, t("language.switch")),
   );
   return h("header.top", null, brand, pill(), language);
 }
@@ -104,13 +105,19 @@ function show() {
     const here = /** @type {HTMLElement} */ (link).dataset.area === name;
     if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
-    if (here) link.scrollIntoView({ block: "nearest", inline: "center" });
+    if (here) centre(/** @type {HTMLElement} */ (link));
   }
   document.title = guided ? `Codex Nexus · ${t("guide.title")}` : `${t(`nav.${name}`)} · Codex Nexus`;
   /** @type {{element: Element, end?: () => void}} */
   const view = guided ? guide(begin) : AREAS[name]();
   endOfArea = view.end;
   fill(main, view.element);
+}
+
+/** Brings the link of this area into sight where the links are a strip. scrollIntoView would move the keyboard, too. @param {HTMLElement} link */
+function centre(link) {
+  const strip = /** @type {HTMLElement} */ (link.parentElement);
+  strip.scrollLeft = link.offsetLeft - strip.offsetLeft - (strip.clientWidth - link.clientWidth) / 2;
 }
 
 function moved() {

@@ -71,7 +71,7 @@ function listed(draw) {
   const table = h("table.list", null, h("thead", null, h("tr", null, names)), body);
   const source = t(all ? "models.live" : "models.shipped", { n: count(known.length) });
   const search = textInput(filter, (text) => ((filter = text), draw()), { type: "search", placeholder: t("models.filter"), "aria-label": t("models.filter"), "data-key": "model-filter" });
-  return [h("div.toolbar", null, search, h("span.note", null, source)), h("div.table-box", { tabindex: "0", role: "region", "aria-label": t("models.list") }, table), !found.length && h("p.empty", null, t("models.no.match"))];
+  return [h("div.toolbar", null, search, h("span.note", null, source)), h("div.table-box", { tabindex: "0", role: "group", "aria-label": t("models.list") }, table), !found.length && h("p.empty", null, t("models.no.match"))];
 }
 
 /** @param {Model} model */

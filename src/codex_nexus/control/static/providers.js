@@ -85,7 +85,7 @@ function card(one, redraw) {
     { "data-provider": one.id, class: `${isDefault ? "is-default" : ""} ${open ? "is-open" : ""}` },
     head,
     remark(one),
-    h("p.card-address", null, h("code", null, one.id === CUSTOM ? state.form.custom_upstream || t("provider.no.address") : one.address)),
+    !(open && one.id === CUSTOM) && h("p.card-address", null, h("code", null, one.id === CUSTOM ? state.form.custom_upstream || t("provider.no.address") : one.address)),
     open && details(one, redraw),
     (use || more) && h("div.actions", null, use, more),
   );
@@ -115,20 +115,20 @@ function details(one, redraw) {
   return h(
     "div.card-more",
     null,
-    one.id === CUSTOM && addressField(redraw),
+    one.id === CUSTOM && addressField(),
     h("div.row-head", null, h("span.label", null, one.local ? t("provider.key.optional") : t("provider.key")), site),
     keyPool(one.id, one.name, redraw),
     facts(one),
   );
 }
 
-/** @param {() => void} redraw */
-function addressField(redraw) {
+/** The address of the provider that has none of its own. */
+function addressField() {
   const put = (/** @type {string} */ text) => {
     state.form.custom_upstream = text.trim();
     touched();
   };
-  const input = textInput(state.form.custom_upstream, put, { type: "url", class: "mono", placeholder: "http://127.0.0.1:8000/v1", "data-key": "custom-upstream", onchange: redraw });
+  const input = textInput(state.form.custom_upstream, put, { type: "url", class: "mono", placeholder: "http://127.0.0.1:8000/v1", "data-key": "custom-upstream" });
   return field(t("key.custom_upstream"), input, { help: t("help.custom_upstream"), path: "custom_upstream" });
 }
 

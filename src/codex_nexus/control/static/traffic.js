@@ -17,7 +17,7 @@ export function traffic() {
   const names = ["at", "route", "tokens", "time", "outcome"];
   const head = h("tr", null, names.map((name) => h("th", { scope: "col", class: `c-${name}` }, t(`traffic.${name}`))));
   const table = h("table.traffic", null, h("thead", null, head), body);
-  const element = h("div.table-box", { tabindex: "0", role: "region", "aria-label": t("traffic") }, table, empty);
+  const element = h("div.table-box", { tabindex: "0", role: "group", "aria-label": t("traffic") }, table, empty);
   /** @type {Map<string, Row>} */
   const rows = new Map();
   let asked = 0;

@@ -106,7 +106,7 @@ export function toast(text, kind = "good") {
 
 /** What an error says to a person. @param {any} error */
 export function sentence(error) {
-  return error?.code === "unreachable" ? t("unreachable") : error?.message || String(error);
+  return error?.code === "no_answer" ? t("unreachable") : error?.message || String(error);
 }
 
 /**

@@ -1,0 +1,196 @@
+"""What the gateway remembers, as OpenAI's SDKs use it: stored responses, background work, conversations, sessions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from agents import Agent, OpenAIConversationsSession, OpenAIResponsesModel, Runner, set_tracing_disabled
+from openai import AsyncOpenAI, OpenAI
+
+from tests.e2e.gateway_process import GatewayProcess
+from tests.e2e.sdk import say, served
+from tests.upstream import Upstream, finish, sse, stall, text, usage
+
+pytestmark = pytest.mark.e2e
+MODEL = "gpt-5"
+SLOW = sse([*(text(f"{n} ") for n in range(20)), finish(), usage(1, 20)], pause=0.04)
+COUNTED = "".join(f"{n} " for n in range(20))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GatewayProcess, Upstream]]:
+    """The gateway and its provider."""
+    set_tracing_disabled(disabled=True)
+    with served(tmp_path_factory.mktemp("state")) as running:
+        yield running
+
+
+@pytest.fixture
+def upstream(world: tuple[GatewayProcess, Upstream]) -> Upstream:
+    """The provider, with nothing asked yet."""
+    world[1].requests.clear()
+    world[1].script(say("Hello"))
+    return world[1]
+
+
+@pytest.fixture
+def client(world: tuple[GatewayProcess, Upstream]) -> Iterator[OpenAI]:
+    """The SDK as a user makes it."""
+    with OpenAI(base_url=world[0].base_url, api_key="x", max_retries=0, timeout=10) as made:
+        yield made
+
+
+@pytest.fixture
+async def aclient(world: tuple[GatewayProcess, Upstream]) -> AsyncIterator[AsyncOpenAI]:
+    """The same for asyncio."""
+    async with AsyncOpenAI(base_url=world[0].base_url, api_key="x", max_retries=0, timeout=10) as made:
+        yield made
+
+
+def asked(upstream: Upstream, n: int = -1) -> list[str]:
+    """What the provider was told in one request."""
+    return [message["content"] for message in upstream.requests[n].json["messages"]]
+
+
+def over(client: OpenAI, name: str) -> Any:
+    """A background response once it is over, polled as OpenAI's guide does."""
+    deadline = time.monotonic() + 8
+    while (response := client.responses.retrieve(name)).status in ("queued", "in_progress"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return response
+
+
+# --- stored responses
+
+
+def test_retrieve_and_delete(client: OpenAI, upstream: Upstream) -> None:
+    made = client.responses.create(model=MODEL, input="hi")
+    assert client.responses.retrieve(made.id) == made
+    client.responses.delete(made.id)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(made.id)
+    with pytest.raises(openai.BadRequestError, match="not found"):
+        client.responses.create(model=MODEL, input="more", previous_response_id=made.id)
+
+
+def test_input_items(client: OpenAI, upstream: Upstream) -> None:
+    given: Any = [{"role": "user", "content": f"word {n}"} for n in range(7)]
+    made = client.responses.create(model=MODEL, input=given)
+    page = client.responses.input_items.list(made.id, limit=3, order="asc")
+    assert page.has_more
+    everything: list[Any] = list(page)
+    assert [item.content[0].text for item in everything] == [f"word {n}" for n in range(7)]
+    assert len({item.id for item in everything}) == 7
+    assert all(item.type == "message" and item.role == "user" for item in everything)
+    newest: Any = next(iter(client.responses.input_items.list(made.id)))
+    assert newest.content[0].text == "word 6"
+
+
+def test_count_and_compact(client: OpenAI, upstream: Upstream) -> None:
+    assert client.responses.input_tokens.count(model=MODEL, input="word " * 400).input_tokens > 400
+    assert upstream.requests == []
+    upstream.script(say("They talked."), say("Yes"))
+    summed = client.responses.compact(model=MODEL, input="a long talk")
+    assert summed.usage.total_tokens == 17
+    kept: Any = [item.model_dump(exclude_none=True) for item in summed.output]
+    client.responses.create(model=MODEL, input=[*kept, {"role": "user", "content": "and?"}])
+    assert "They talked." in str(asked(upstream))
+
+
+# --- background
+
+
+def test_background_is_polled(client: OpenAI, upstream: Upstream) -> None:
+    upstream.script(SLOW)
+    made = client.responses.create(model=MODEL, input="hi", background=True)
+    assert (made.status, made.background) == ("queued", True)
+    done = over(client, made.id)
+    assert (done.status, done.output_text) == ("completed", COUNTED)
+
+
+def test_background_is_cancelled(client: OpenAI, upstream: Upstream) -> None:
+    upstream.script(stall([text("one")], before_headers=False))
+    made = client.responses.create(model=MODEL, input="hi", background=True)
+    assert client.responses.cancel(made.id).status == "cancelled"
+    assert client.responses.cancel(made.id).status == "cancelled"
+    assert client.responses.retrieve(made.id).status == "cancelled"
+    upstream.script(say("Hello"))
+    plain = client.responses.create(model=MODEL, input="hi")
+    with pytest.raises(openai.BadRequestError):
+        client.responses.cancel(plain.id)
+
+
+def test_a_stream_is_resumed(client: OpenAI, upstream: Upstream) -> None:
+    upstream.script(SLOW)
+    events: list[Any] = []
+    with client.responses.create(model=MODEL, input="hi", background=True, stream=True) as stream:
+        for event in stream:
+            events.append(event)
+            if len(events) == 9:
+                break
+    name, cursor = events[0].response.id, events[-1].sequence_number
+    with client.responses.retrieve(name, stream=True, starting_after=cursor) as stream:
+        events += list(stream)
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == COUNTED
+    assert events[-1].type == "response.completed"
+    assert events[-1].response.output_text == client.responses.retrieve(name).output_text == COUNTED
+
+
+# --- conversations
+
+
+def test_a_conversation(client: OpenAI, upstream: Upstream) -> None:
+    upstream.script(say("one"), say("two"))
+    talk = client.conversations.create(metadata={"topic": "a"}, items=[{"role": "user", "content": "before"}])
+    assert client.conversations.retrieve(talk.id) == talk
+    assert client.conversations.update(talk.id, metadata={"topic": "b"}).metadata == {"topic": "b"}
+    first = client.responses.create(model=MODEL, input="first", conversation=talk.id)
+    assert first.conversation is not None
+    assert first.conversation.id == talk.id
+    client.responses.create(model=MODEL, input="second", conversation={"id": talk.id})
+    assert asked(upstream) == ["before", "first", "one", "second"]
+    items: list[Any] = list(client.conversations.items.list(talk.id, order="asc", limit=2))
+    assert [item.content[0].text for item in items] == ["before", "first", "one", "second", "two"]
+    added = client.conversations.items.create(talk.id, items=[{"role": "user", "content": "after"}])
+    one: Any = client.conversations.items.retrieve(added.data[0].id or "", conversation_id=talk.id)
+    assert one.content[0].text == "after"
+    assert client.conversations.items.delete(one.id, conversation_id=talk.id).id == talk.id
+    assert client.conversations.delete(talk.id).deleted
+    with pytest.raises(openai.NotFoundError):
+        client.conversations.retrieve(talk.id)
+
+
+# --- the Agents SDK
+
+
+async def test_an_agent_in_a_conversation_of_the_server(aclient: AsyncOpenAI, upstream: Upstream) -> None:
+    upstream.script(say("one"), say("two"))
+    agent = Agent(name="a", model=OpenAIResponsesModel(model=MODEL, openai_client=aclient))
+    talk = await aclient.conversations.create()
+    await Runner.run(agent, "first", conversation_id=talk.id)
+    second = await Runner.run(agent, "second", conversation_id=talk.id)
+    assert second.final_output == "two"
+    assert asked(upstream) == ["first", "one", "second"]
+
+
+async def test_an_agent_with_a_session_on_the_server(aclient: AsyncOpenAI, upstream: Upstream) -> None:
+    upstream.script(say("one"), say("two"))
+    agent = Agent(name="a", model=OpenAIResponsesModel(model=MODEL, openai_client=aclient))
+    session = OpenAIConversationsSession(openai_client=aclient)
+    await Runner.run(agent, "first", session=session)
+    streamed = Runner.run_streamed(agent, "second", session=session)
+    async for _ in streamed.stream_events():
+        pass
+    assert streamed.final_output == "two"
+    assert asked(upstream) == ["first", "one", "second"]
+    assert len(await session.get_items()) == 4
+    await session.pop_item()
+    assert len(await session.get_items()) == 3
+    await session.clear_session()
