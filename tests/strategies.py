@@ -44,8 +44,19 @@ arguments = st.sampled_from(
     ["{}", '{"a":1}', '{"input":"ls"}', '{"input":"a\\n\\ud83d\\ude00"}', '{"b":[{}]}']
 ) | st.just("")
 bad_arguments = st.sampled_from(
-    ['{"a":', "[1]", "null", "x", '{"a":"\n"}', '{"a":"\\ud83d"}', '{"a":NaN}', '{"input":"x', '{"input":"\\q"}', '{"input":1}']
-)  # fmt: skip
+    [
+        '{"a":',
+        "[1]",
+        "null",
+        "x",
+        '{"a":"\n"}',
+        '{"a":"\\ud83d"}',
+        '{"a":NaN}',
+        '{"input":"x',
+        '{"input":"\\q"}',
+        '{"input":1}',
+    ]
+)
 names = st.sampled_from(["f", "exec", "apply_patch", "tool_search", "mcp__x__read", "functions.f", "nobody"])
 
 

@@ -62,6 +62,17 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     doctor.add_argument("--json", action="store_true", help="a report without secrets, to be pasted into an issue")
     doctor.add_argument("--offline", action="store_true", help="ask no provider (otherwise: a few tokens each)")
+    models = verbs.add_parser("models", help="what a provider offers: windows, output, images, prices")
+    models.add_argument("provider", nargs="?", default="", help="a provider's id; without one: all that can be used")
+    models.add_argument("--scan", action="store_true", help="find local servers on their usual ports")
+    models.add_argument("--json", action="store_true", help="the same as JSON")
+    probe = verbs.add_parser(
+        "probe", help="have a small real conversation with a model, and say what works and what to set",
+        epilog="It costs a few thousand tokens. Exit codes: 0 good, 1 the model cannot serve Codex.",
+    )  # fmt: skip
+    probe.add_argument("model", metavar="PROVIDER[/MODEL]", help="a provider's id, perhaps with one of its models")
+    probe.add_argument("--json", action="store_true", help="the table as JSON")
+    probe.add_argument("--write", action="store_true", help="put what it suggests into providers.json")
     verbs.add_parser("check", help="check config.json and providers.json, show every problem")
     verbs.add_parser("version", help="show the version")
     return parser
@@ -191,6 +202,27 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return asyncio.run(run(home_folder(), as_json=arguments.json, offline=arguments.offline))
 
 
+def _models(arguments: argparse.Namespace) -> int:
+    from codex_nexus.config.file import home_folder
+    from codex_nexus.probe import models
+
+    _quiet(arguments)
+    return asyncio.run(models(home_folder(), arguments.provider, as_json=arguments.json, local=arguments.scan))
+
+
+def _probe(arguments: argparse.Namespace) -> int:
+    from codex_nexus.config.file import home_folder
+    from codex_nexus.probe import probe
+
+    _quiet(arguments)
+    return asyncio.run(probe(home_folder(), arguments.model, as_json=arguments.json, save=arguments.write))
+
+
+def _quiet(arguments: argparse.Namespace) -> None:
+    """A verb that shows faults itself does not log them, too."""
+    logging.getLogger("codex_nexus").setLevel(logging.DEBUG if arguments.dev else logging.CRITICAL)
+
+
 def _check(_: argparse.Namespace) -> int:
     from codex_nexus.config.file import home_folder
     from codex_nexus.service.supervisor import Overrides, Supervisor
@@ -215,6 +247,8 @@ _VERBS = {
     "eject": _eject,
     "run": _run,
     "doctor": _doctor,
+    "models": _models,
+    "probe": _probe,
     "check": _check,
     "version": _version,
 }

@@ -216,6 +216,9 @@ def test_a_problem_never_holds_a_key() -> None:
     )
     assert len(problems) == 2
     assert "sk-secret-key" not in str(problems)
+    _, _, problems = read_config({"api_key": 1234567890, "provider_api_keys": {"kimi": [1234567890]}})
+    assert len(problems) == 2
+    assert "1234567890" not in str(problems)
 
 
 def test_a_problem_is_told_in_words() -> None:

@@ -44,6 +44,7 @@ class PanelProcess(GatewayProcess):
     def __init__(self, folder: Path, upstream: str, config: dict[str, Any] | None = None, **extra: Any) -> None:
         super().__init__(folder, upstream, **extra)
         self._empty = config is None
+        self.codex_home: Path | None = None
         if config is not None:
             self.config = self.config | config
         (folder / "codex").mkdir(exist_ok=True)
@@ -57,6 +58,10 @@ class PanelProcess(GatewayProcess):
     def file(self) -> Path:
         """The configuration file."""
         return self.home / "config.json"
+
+    def _environment(self) -> dict[str, str]:
+        own = {"CODEX_HOME": str(self.codex_home)} if self.codex_home is not None else {}
+        return super()._environment() | own
 
     def _write_config(self) -> None:
         if not self._empty:

@@ -273,3 +273,65 @@ async def test_nothing_of_a_store_is_left_running(path: Path) -> None:
         await store.put(turn("r1"))
     assert not store._writer.is_alive()
     assert names(path.parent) == {"nexus.db"}
+
+
+# --- versions
+
+_FIRST = """
+CREATE TABLE responses (
+    n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, prev TEXT, owner TEXT NOT NULL, created INTEGER NOT NULL,
+    status TEXT NOT NULL, input BLOB NOT NULL, output BLOB NOT NULL, resource BLOB NOT NULL
+);
+CREATE INDEX responses_created ON responses (created);
+PRAGMA user_version = 1;
+"""
+
+
+def of_first_version(path: Path) -> None:
+    """A file as the first version wrote it: a chain, a fork, and a turn of its own."""
+    path.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.executescript(_FIRST)
+        for name, prev, created in (("r1", None, 10), ("r2", "r1", 900), ("r3", "r1", 20), ("x1", None, 10)):
+            row = (name, prev, OWNER, created, "completed", b'["ask"]', b'["answer"]', b'{"output":[]}')
+            db.execute("INSERT INTO responses VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        db.commit()
+
+
+async def test_a_file_of_the_first_version_is_brought_up_to_date(path: Path) -> None:
+    of_first_version(path)
+    async with opened(path) as store:
+        assert len(await store.history("r2", OWNER) or []) == 4
+        await store.put(turn("r4", "r3"))
+        assert len(await store.history("r4", OWNER) or []) == 6
+        sizes = await store.sizes()
+        assert (sizes.turns, sizes.content > 100) == (5, True)
+        assert await store.prune(500) == 1
+        assert await store.resource("x1", OWNER) is None
+        assert await store.resource("r3", OWNER) is not None
+    copy = path.with_name("nexus.db.version-1.bak")
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert rows(copy) == 4
+    async with opened(path):
+        pass
+    assert names(path.parent) == {"nexus.db", copy.name}
+
+
+async def test_a_change_of_version_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_first_version(path)
+    with monkeypatch.context() as broken:
+        broken.setattr(sqlite.schema, "SQLITE_FROM_1", sqlite.schema.SQLITE_FROM_1 + "CREATE TABLE oops (")
+        with pytest.raises(StoreError, match="cannot be opened"):
+            SqliteStore(path)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+    async with opened(path) as store:
+        assert len(await store.history("r2", OWNER) or []) == 4
+
+
+async def test_free_space_goes_back_to_the_disk(path: Path) -> None:
+    async with opened(path) as store:
+        for n in range(20):
+            await store.put(StoredTurn(f"r{n}", None, OWNER, n, "completed", b'["' + b"x" * 200_000 + b'"]', b"[]", b"{}"))
+        await store.prune(100)
+    assert path.stat().st_size < 1_300_000  # less than a MiB stays for what comes

@@ -160,9 +160,15 @@ def test_a_call_grows_by_its_index() -> None:
 @pytest.mark.parametrize(
     ("pieces", "calls"),
     [
-        ([piece("{", "f", "a"), piece("{", "g", "b", 1), piece("}"), piece("}", index=1)], [("a", "f", "{}"), ("b", "g", "{}")]),
+        (
+            [piece("{", "f", "a"), piece("{", "g", "b", 1), piece("}"), piece("}", index=1)],
+            [("a", "f", "{}"), ("b", "g", "{}")],
+        ),
         ([piece("{", "f", "a"), piece("}", "", "a")], [("a", "f", "{}")]),
-        ([piece("{", "f", "a", None), piece("{", "g", "b", None), piece("}", None, "a", None)], [("a", "f", "{}"), ("b", "g", "{")]),
+        (
+            [piece("{", "f", "a", None), piece("{", "g", "b", None), piece("}", None, "a", None)],
+            [("a", "f", "{}"), ("b", "g", "{")],
+        ),
         ([piece("{}", "f", "a"), piece("{}", "g", "b")], [("a", "f", "{}"), ("b", "g", "{}")]),
         ([piece("{", "f", "a"), piece("}", index=7)], [("a", "f", "{}")]),
         ([piece("{", "f", "a"), piece("{}", "g", None, 7)], [("a", "f", "{"), ("", "g", "{}")]),
@@ -182,10 +188,13 @@ def test_a_call_grows_by_its_index() -> None:
         ([piece(None, " f ", "a")], [("a", "f", "")]),
         ([piece("{}", 5, "a")], [("a", "", "{}")]),
         ([piece("{}", "f\ud83d", "a\ud83d")], [("a\ufffd", "f\ufffd", "{}")]),
-        ([delta(function_call={"name": "f", "arguments": "{"}), delta(function_call={"arguments": "}"})], [("", "f", "{}")]),
+        (
+            [delta(function_call={"name": "f", "arguments": "{"}), delta(function_call={"arguments": "}"})],
+            [("", "f", "{}")],
+        ),
         ([delta(tool_calls=[{"id": "a"}]), delta(tool_calls=[None])], [("a", "", "")]),
     ],
-)  # fmt: skip
+)
 def test_every_piece_finds_its_call(pieces: list[dict[str, Any]], calls: list[tuple[str, str, str]]) -> None:
     assert Reading(*pieces).calls == calls
 
@@ -237,11 +246,15 @@ def test_a_message_stands_for_a_delta_and_data_may_wrap_it() -> None:
         ({"error": {"message": "m", "code": 429}}, "rate_limit", "m"),
         ({"error": "m"}, "server", "m"),
         ({"success": False, "code": "1302", "msg": "concurrency"}, "rate_limit", "concurrency"),
-        ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, "insufficient_quota", "insufficient balance"),
+        (
+            {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+            "insufficient_quota",
+            "insufficient balance",
+        ),
         ({"detail": "m"}, "server", "m"),
         ({"message": "m", "object": "error"}, "server", "m"),
     ],
-)  # fmt: skip
+)
 def test_an_error_in_the_place_of_a_chunk_ends_the_answer(payload: Any, kind: str, message: str) -> None:
     reading = Reading(delta(content="a"), payload, delta(content="b"), STOP)
     assert (reading.text, reading.ending, reading.reader.finished) == ("a", kind, True)

@@ -138,7 +138,10 @@ def test_inside_a_stream_the_code_may_be_a_status(code: str, kind: str) -> None:
     [
         ("max_tokens too large: expected a value <= 32768", "clamp_max_tokens:32768"),
         ("fewer max_tokens. You can only afford 120", "clamp_max_tokens:120"),
-        ("max_tokens is too large: 9. maximum context length is 8192 tokens, has 1210 input tokens", "clamp_max_tokens:6982"),
+        (
+            "max_tokens is too large: 9. maximum context length is 8192 tokens, has 1210 input tokens",
+            "clamp_max_tokens:6982",
+        ),
         ("max_tokens is too large: 9. maximum context length is 8192 tokens, has 9000 input tokens", None),
         ("max_tokens is too large", "clamp_max_tokens"),
         ('Unknown name "store": Cannot find field.', "drop_field:store"),
@@ -148,23 +151,32 @@ def test_inside_a_stream_the_code_may_be_a_status(code: str, kind: str) -> None:
         ("This model does not support parameter presence_penalty", "drop_field:presence_penalty"),
         ("Extra inputs are not permitted, field: 'prompt_cache_key', value: 'x'", "drop_field:prompt_cache_key"),
         ("'parallel_tool_calls' is not supported by this model.", "drop_field:parallel_tool_calls"),
-        ("Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", "use_field:max_completion_tokens"),
+        (
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            "use_field:max_completion_tokens",
+        ),
         ("'messages' must contain the word 'json' in some form", "add_json_word"),
         ("This response_format type is unavailable now", "weaker_format"),
         ("json mode cannot be combined with tool/function calling", "no_format_with_tools"),
         ("Reasoning is mandatory for this endpoint and cannot be disabled", "thinking_on"),
         ("`reasoning_effort` must be one of `low`, `medium` or `high`", "effort:low,medium,high"),
-        ("Unsupported value: 'reasoning_effort' does not support 'minimal' with this model. Supported values are: 'low', 'medium', and 'high'.", "effort:low,medium,high"),
-        ('Invalid reasoning effort', "effort"),
+        (
+            "Unsupported value: 'reasoning_effort' does not support 'minimal' with this model. Supported values are: 'low', 'medium', and 'high'.",
+            "effort:low,medium,high",
+        ),
+        ("Invalid reasoning effort", "effort"),
         ('"llama3" does not support thinking', "effort"),
-        ("image input is not supported - hint: if this is unexpected, you may need to provide the mmproj", "strip_images"),
+        (
+            "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj",
+            "strip_images",
+        ),
         ("Model only support text input", "strip_images"),
         ("No endpoints found that support image input", "strip_images"),
         ("messages[1]: unknown variant `image_url`, expected `text`", "strip_images"),
         ("Unknown parameter: 'tools'", None),
         ("something else", None),
     ],
-)  # fmt: skip
+)
 def test_a_wording_names_its_repair(words: str, heal: str | None) -> None:
     assert heal_of(words) == heal
 

@@ -37,7 +37,11 @@ def test_a_repair_changes_what_was_refused(heal: str, changes: dict[str, Any]) -
         (Dialect(strict="keep"), "drop_field:strict", {"strict": "strip"}),
         (Dialect(reasoning_param="effort"), "drop_field:reasoning_effort", {"reasoning_param": "none"}),
         (Dialect(reasoning_missing="empty"), "replay_reasoning", {"reasoning_missing": "space"}),
-        (Dialect(reasoning_replay="never"), "replay_reasoning", {"reasoning_replay": "tool_turns", "reasoning_missing": "empty"}),
+        (
+            Dialect(reasoning_replay="never"),
+            "replay_reasoning",
+            {"reasoning_replay": "tool_turns", "reasoning_missing": "empty"},
+        ),
         (Dialect(reasoning_replay="all"), "replay_reasoning", {"reasoning_missing": "empty"}),
         (DEFAULT, "add_json_word", {"response_format": "object"}),
         (Dialect(response_format="object"), "weaker_format", {"response_format": "none"}),
@@ -45,12 +49,20 @@ def test_a_repair_changes_what_was_refused(heal: str, changes: dict[str, Any]) -
         (DEFAULT, "thinking_on", {"thinking_off": "refused"}),
         (DEFAULT, "strip_images", {"images": "none"}),
         (DEFAULT, "use_field:max_completion_tokens", {"max_tokens_field": "max_completion_tokens"}),
-        (Dialect(reasoning_param="effort", effort_map={"max": "max", "none": "off"}), "effort:low,high", {"efforts": ("low", "high"), "effort_map": {"none": "off"}}),
+        (
+            Dialect(reasoning_param="effort", effort_map={"max": "max", "none": "off"}),
+            "effort:low,high",
+            {"efforts": ("low", "high"), "effort_map": {"none": "off"}},
+        ),
         (Dialect(reasoning_param="effort", efforts=("low", "high")), "effort:low,high", {"reasoning_param": "none"}),
         (Dialect(reasoning_param="effort"), "effort", {"reasoning_param": "none"}),
-        (Dialect(extra_body={"a": Raw(b"1"), "b": Raw(b"2")}), "drop_field:a", {"drop_params": ("a",), "extra_body": {"b": Raw(b"2")}}),
+        (
+            Dialect(extra_body={"a": Raw(b"1"), "b": Raw(b"2")}),
+            "drop_field:a",
+            {"drop_params": ("a",), "extra_body": {"b": Raw(b"2")}},
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_repair_begins_where_the_dialect_stands(dialect: Dialect, heal: str, changes: dict[str, Any]) -> None:
     assert healed(dialect, heal) == structs.replace(dialect, **changes)
 

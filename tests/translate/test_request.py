@@ -51,11 +51,14 @@ def wish(choice: Any) -> ToolWish:
         ({"type": "tool_search"}, ToolWish("named", "tool_search")),
         ({"type": "web_search"}, ToolWish("auto")),
         ({"type": ["odd"]}, ToolWish("auto")),
-        ({"type": "allowed_tools", "tools": [F, {"name": "read"}, {"type": "mcp"}, 5]}, ToolWish("auto", None, {"f", "x__read"})),
+        (
+            {"type": "allowed_tools", "tools": [F, {"name": "read"}, {"type": "mcp"}, 5]},
+            ToolWish("auto", None, {"f", "x__read"}),
+        ),
         ({"type": "allowed_tools", "mode": "required", "tools": [F]}, ToolWish("required", None, {"f"})),
         ({"type": "allowed_tools", "tools": "odd"}, ToolWish("auto", None, set())),
     ],
-)  # fmt: skip
+)
 def test_a_choice_is_understood_in_every_form(choice: Any, meant: ToolWish) -> None:
     assert wish(choice) == meant
 
@@ -158,11 +161,19 @@ def test_the_model_may_call_what_is_offered_and_chosen(choice: Any, most: int, n
         (Dialect(reasoning_param="effort", efforts=("deep",)), "deep", {"reasoning_effort": "deep"}),
         (Dialect(reasoning_param="effort", effort_map={"zzz": "own"}), "zzz", {"reasoning_effort": "own"}),
         (Dialect(reasoning_param="effort", effort_map={"low": "drop", "high": "off"}), "low", {}),
-        (Dialect(reasoning_param="effort", effort_map={"low": "drop", "high": "off"}), "high", {"reasoning_effort": "none"}),
+        (
+            Dialect(reasoning_param="effort", effort_map={"low": "drop", "high": "off"}),
+            "high",
+            {"reasoning_effort": "none"},
+        ),
         (Dialect(reasoning_param="effort"), "zzz", {}),
         (Dialect(reasoning_param="template_kwargs"), "low", {"chat_template_kwargs": {"enable_thinking": True}}),
         (Dialect(reasoning_param="effort", thinking_off="refused"), "none", {}),
-        (Dialect(reasoning_param="effort", thinking_off="refused", efforts=("high", "low")), "none", {"reasoning_effort": "low"}),
+        (
+            Dialect(reasoning_param="effort", thinking_off="refused", efforts=("high", "low")),
+            "none",
+            {"reasoning_effort": "low"},
+        ),
         (Dialect(reasoning_param="effort_obj"), "high", {"reasoning": {"effort": "high"}}),
         (Dialect(reasoning_param="effort_obj", efforts=("high",)), "none", {"reasoning": {"enabled": False}}),
         (Dialect(reasoning_param="thinking"), "high", {"thinking": {"type": "enabled"}}),
@@ -172,7 +183,7 @@ def test_the_model_may_call_what_is_offered_and_chosen(choice: Any, most: int, n
         (Dialect(reasoning_param="minimax"), "none", {"thinking": {"type": "disabled"}}),
         (Dialect(reasoning_param="none"), "high", {}),
     ],
-)  # fmt: skip
+)
 def test_an_effort_is_said_in_the_words_of_the_server(dialect: Dialect, effort: str, said: dict[str, Any]) -> None:
     plain = sent(dialect, input="go")
     assert sent(dialect, input="go", reasoning={"effort": effort}) == plain | said
@@ -232,8 +243,18 @@ NOTE = "Answer with one JSON object and nothing else."
 @pytest.mark.parametrize(
     ("strength", "text", "form", "note"),
     [
-        ("schema", FORM, {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA, "description": "d", "strict": True}}, None),
-        ("object", FORM, {"type": "json_object"}, f'{NOTE} It must match this JSON Schema:\n{{"type":"object","properties":{{}}}}'),
+        (
+            "schema",
+            FORM,
+            {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA, "description": "d", "strict": True}},
+            None,
+        ),
+        (
+            "object",
+            FORM,
+            {"type": "json_object"},
+            f'{NOTE} It must match this JSON Schema:\n{{"type":"object","properties":{{}}}}',
+        ),
         ("none", FORM, None, f'{NOTE} It must match this JSON Schema:\n{{"type":"object","properties":{{}}}}'),
         ("schema", OBJECT, {"type": "json_object"}, NOTE),
         ("object", OBJECT, {"type": "json_object"}, NOTE),
@@ -241,7 +262,7 @@ NOTE = "Answer with one JSON object and nothing else."
         ("schema", {"format": {"type": "text"}}, None, None),
         ("schema", {"verbosity": "low"}, None, None),
     ],
-)  # fmt: skip
+)
 def test_what_the_server_cannot_enforce_is_said_in_words(strength: Any, text: Any, form: Any, note: str | None) -> None:
     body = sent(Dialect(response_format=strength), input="go", text=text)
     assert body.get("response_format") == form

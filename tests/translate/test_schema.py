@@ -169,9 +169,12 @@ def test_choices_at_the_root_are_left_out(subset: Subset) -> None:
         ({"type": "number", "exclusiveMinimum": 0, "multipleOf": 2}, {"type": "number"}),
         ({"const": "x"}, {"enum": ["x"]}),
         ({"type": ["integer", "string"]}, {"type": "integer"}),
-        ({"type": "array", "prefixItems": [{}], "items": [{"type": "integer"}]}, {"type": "array", "items": {"type": "integer"}}),
+        (
+            {"type": "array", "prefixItems": [{}], "items": [{"type": "integer"}]},
+            {"type": "array", "items": {"type": "integer"}},
+        ),
         (True, {"type": "string"}),
     ],
-)  # fmt: skip
+)
 def test_gemini_gets_only_keywords_that_it_knows(schema: Any, taken: Any) -> None:
     assert property_of(schema, "gemini") == taken

@@ -322,4 +322,6 @@ def test_a_summary_is_one_item_that_holds_it_sealed() -> None:
 def test_json_is_gathered_when_nobody_enforces_it_or_the_client_wants_it_whole(
     client: Client, wanted: bool, enforced: bool, gathers: bool
 ) -> None:
-    assert Play(client, Wishes(json=wanted)).stream.gathers_json(enforced) is gathers
+    stream = Play(client, Wishes(json=wanted)).stream
+    assert stream.wants_json is wanted
+    assert stream.gathers_json(enforced) is gathers

@@ -255,6 +255,9 @@ def test_other_tools_get_their_input_as_it_is() -> None:
     assert mended_input(tool, "```\nx\n```") == "```\nx\n```"
 
 
-@pytest.mark.parametrize(("text", "whole"), [("{}", True), ('{"a":1}', True), ("[]", False), ("{", False), ("", False), ('{"a":"\ud83d"}', False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [("{}", True), ('{"a":1}', True), ("[]", False), ("{", False), ("", False), ('{"a":"\ud83d"}', False)],
+)
 def test_arguments_are_whole_when_they_are_an_object(text: str, whole: bool) -> None:
     assert is_object(text) is whole

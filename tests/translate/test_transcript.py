@@ -262,9 +262,12 @@ def test_calls_of_every_kind_are_functions_upstream() -> None:
         ([], "(no output)"),
         ({"n": 7}, '{"n": 7}'),
         ([{"type": "input_text", "text": "a"}, {"type": "input_text", "text": "b"}], "a\nb"),
-        ([{"type": "input_text", "text": ""}, {"type": "new"}, {}], "[content of type new omitted]\n[content of type unknown omitted]"),
+        (
+            [{"type": "input_text", "text": ""}, {"type": "new"}, {}],
+            "[content of type new omitted]\n[content of type unknown omitted]",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_result_is_told_as_text(said: Any, told: str) -> None:
     assert (
         contents(USER, call("a", "f", "{}"), {"type": "function_call_output", "call_id": "a", "output": said})[-1]
@@ -349,10 +352,18 @@ def test_reasoning_goes_back_with_the_messages_that_need_it(when: Any, with_call
         ("reasoning", {"content": "hi", "reasoning": "hm"}),
         ("reasoning_details", {"content": "hi", "reasoning_details": [{"type": "reasoning.text", "text": "hm"}]}),
         ("think_tags", {"content": "<think>\nhm\n</think>\n\nhi"}),
-        ("content_parts", {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "hi"}]}),
+        (
+            "content_parts",
+            {
+                "content": [
+                    {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+                    {"type": "text", "text": "hi"},
+                ]
+            },
+        ),
         ("extra_content", {"content": "hi"}),
     ],
-)  # fmt: skip
+)
 def test_reasoning_goes_back_in_the_field_of_the_server(field: Any, fields: dict[str, Any]) -> None:
     dialect = Dialect(reasoning_replay="all", reasoning_field=field)
     assert assistant(USER, *TALK, dialect=dialect) == {"role": "assistant"} | fields

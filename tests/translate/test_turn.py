@@ -152,6 +152,25 @@ def test_json_that_was_cut_is_told_as_far_as_it_came() -> None:
     assert story_of(chunks({"content": "```x```"}), client=CODEX, request=plain).text == "```x```"
 
 
+LEAK = chunks({"content": '<tool_call>{"name":"f","arguments":{}}</tool_call>'})
+
+
+@pytest.mark.parametrize(
+    ("tool_text", "tools", "warnings"),
+    [
+        ("off", [{"type": "function", "name": "f"}], ("leaked_tool_markup",)),
+        ("on", [{"type": "function", "name": "f"}], ("rescued_tool_call",)),
+        ("on", [], ()),
+    ],
+)
+def test_calls_that_arrive_as_text_are_worth_a_warning(tool_text: Any, tools: Any, warnings: tuple[str, ...]) -> None:
+    turn = opened({"tools": tools})
+    turn.to_chat(Dialect(tool_text=tool_text), "m")
+    assert turn.warnings == ()
+    played(turn, [LEAK])
+    assert turn.warnings == warnings
+
+
 # --- a summary of the thread
 
 COMPACT: dict[str, Any] = {
@@ -259,9 +278,12 @@ def test_reasoning_and_signatures_make_the_round_trip() -> None:
     ("given", "stored"),
     [
         ("hi", [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}]),
-        ([{"role": "user", "content": "hi"}, {"type": "new", "x": [1]}], [{"role": "user", "content": "hi"}, {"type": "new", "x": [1]}]),
+        (
+            [{"role": "user", "content": "hi"}, {"type": "new", "x": [1]}],
+            [{"role": "user", "content": "hi"}, {"type": "new", "x": [1]}],
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_input_is_stored_as_a_list_of_items(given: Any, stored: Any) -> None:
     create = decode_create(json.dumps({"model": "m", "input": given}).encode())
     assert json.loads(bytes(input_items(create))) == stored

@@ -57,6 +57,14 @@ def test_the_kind_of_an_ending_is_known(vector: StreamVector) -> None:
     assert ending == vector.reading.status.removeprefix("incomplete ")
 
 
+@pytest.mark.parametrize("vector", vectors.streams(), ids=named)
+def test_the_log_is_warned_of_what_looks_like_a_call(vector: StreamVector) -> None:
+    turn = opened({"tools": [{"type": "function", "name": "f"}]})
+    turn.to_chat(vector.dialect, "m")
+    played(turn, [vector.upstream])
+    assert turn.warnings == ((vector.reading.warn,) if vector.reading.warn else ())
+
+
 @pytest.mark.parametrize("vector", vectors.errors(), ids=named)
 def test_a_refusal_is_understood(vector: ErrorVector) -> None:
     fault = classify(

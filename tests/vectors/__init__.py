@@ -10,10 +10,11 @@ does such a thing, `why`: what is attacked, `dialect`: JSON of the fields that d
 Bytes stand as they are, line ends are LF. What no editor keeps is written out: `<CR>` is a carriage return, `<BOM>` a
 byte order mark, `<xFF>` the byte 0xFF, and `<EOF>` at the end says that the last line has no line end.
 
-A reading has the lines `status`, `reasoning`, `text`, `refusal`, `usage`, `signature` and one `call` (or `custom`:
-input is plain text) for each call: its id (`*`: made by us), its name (`namespace::name`) and its arguments. Texts and
-arguments are JSON. What is left out is empty. Of a Responses request `model` may be left out, of a Chat request the
-fields that every request has (see `ALWAYS`); nothing else may be missing or too many.
+A reading has the lines `status`, `reasoning`, `text`, `refusal`, `usage`, `signature`, `warn` (for the log, where tools
+are offered) and one `call` (or `custom`: input is plain text) for each call: its id (`*`: made by us), its name
+(`namespace::name`) and its arguments. Texts and arguments are JSON. What is left out is empty. Of a Responses request
+`model` may be left out, of a Chat request the fields that every request has (see `ALWAYS`); nothing else may be missing
+or too many.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Reading:
     calls: tuple[Call, ...] = ()
     usage: dict[str, int] | None = None
     signature: str | None = None
+    warn: str | None = None
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,7 @@ def _reading(part: bytes) -> Reading:
         tuple(_call(line) for line in lines if line.startswith(("call: ", "custom: "))),
         usage or None,
         said.get("signature"),
+        said.get("warn"),
     )
 
 

@@ -186,7 +186,8 @@ _WORDS = {
 
 def _sentence(complaint: str, value: Any) -> str:
     text = _QUOTED.sub(_spoken, complaint.partition(" - at ")[0])
-    shown = f" (it is {value!r})" if isinstance(value, (int, float)) and not isinstance(value, bool) else ""
+    # A wrong range needs the value; a wrong type does not, and it might be a key.
+    shown = f" (it is {value!r})" if any(sign in text for sign in "<>") else ""
     return f"{text[0].lower()}{text[1:]}{shown}."
 
 

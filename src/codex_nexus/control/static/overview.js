@@ -7,7 +7,7 @@ import { clock, count, long } from "./format.js";
 import { t } from "./i18n.js";
 import { load, on, provider, state } from "./store.js";
 import { traffic } from "./traffic.js";
-import { busy, button, copyable, section, sentence, toast } from "./widgets.js";
+import { busy, button, copyable, path, section, sentence, toast } from "./widgets.js";
 
 export function overview() {
   const picture = flow();
@@ -73,7 +73,7 @@ function facts() {
     fact(t("fact.gateway"), status.running ? copyable(status.address) : startButton()),
     fact(t("fact.panel"), copyable(status.panel)),
     fact(t("fact.codex"), injectionFact()),
-    fact(t("fact.config"), h("code.path", null, state.meta.path)),
+    fact(t("fact.config"), path(state.meta.path)),
     fact(t("fact.version"), h("code", null, status.version)),
   ];
 }
@@ -92,7 +92,7 @@ function startButton() {
 
 /** Codex's configuration in words, with the button that changes it. @param {boolean} [withPath] */
 export function injectionFact(withPath = true) {
-  const { state: found, path, said } = state.status.injection;
+  const { state: found, path: where, said } = state.status.injection;
   const act = async (/** @type {any} */ event, /** @type {string} */ verb) => {
     try {
       const done = await busy(event.currentTarget, () => post(verb));
@@ -108,7 +108,7 @@ export function injectionFact(withPath = true) {
     "div.injection",
     { "data-state": found },
     h("p", null, h("span.dot"), t(`injection.${found}`)),
-    withPath && h("code.path", null, path),
+    withPath && path(where),
     said && h("p.help", null, said),
     found === "unreadable" ? null : found === "absent" ? inject : eject,
   );

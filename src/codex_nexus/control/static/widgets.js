@@ -132,6 +132,11 @@ export function ask(words) {
   });
 }
 
+/** A path that breaks after its slashes. @param {string} text */
+export function path(text) {
+  return h("code.path", null, text.split(/(?<=[/\\])/).map((part) => [part, h("wbr")]));
+}
+
 /** An address or command with a button that copies it. @param {string} text @param {string} [label] */
 export function copyable(text, label) {
   const copy = async () => {
