@@ -69,7 +69,19 @@ class PostgresServer:
         if self._as:
             shutil.chown(self._folder, self._as["user"])
             self._as = {"user": self._as["user"], "group": pwd.getpwnam(self._as["user"]).pw_gid, "extra_groups": []}
-        command = [self._initdb, "-D", self._data, "-U", "nexus", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        command = [
+            self._initdb,
+            "-D",
+            self._data,
+            "-U",
+            "nexus",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        ]
         made = subprocess.run(command, check=False, capture_output=True, text=True, cwd=self._folder, **self._as)
         assert made.returncode == 0, made.stderr
         self.start()

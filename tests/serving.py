@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -63,8 +64,8 @@ class Reply:
 class Served:
     """The gateway while it runs."""
 
-    def __init__(self, snapshot: Snapshot, store: SessionStore | None) -> None:
-        self.gateway = Gateway(snapshot, store)
+    def __init__(self, snapshot: Snapshot, store: SessionStore | None, home: Path | None = None) -> None:
+        self.gateway = Gateway(snapshot, store, home)
         self.listener = Listener(self.gateway, "127.0.0.1", 0)
         self._stack = AsyncExitStack()
 

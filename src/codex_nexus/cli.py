@@ -224,14 +224,21 @@ def _quiet(arguments: argparse.Namespace) -> None:
 
 
 def _check(_: argparse.Namespace) -> int:
-    from codex_nexus.config.file import home_folder
-    from codex_nexus.service.supervisor import Overrides, Supervisor
+    from codex_nexus import snapshot
+    from codex_nexus.config.file import home_folder, load
+    from codex_nexus.config.model import unknown_providers
 
     home = home_folder()
-    snapshot = Supervisor(home, Overrides(), print).read()
     there = home / "config.json"
+    loaded = load(home, look_only=True)
+    known = snapshot.load_catalogue(home).providers
+    problems = loaded.problems + unknown_providers(loaded.config, known.__contains__)
+    if problems:
+        raise ConfigError(str(there), problems)
+    for note in loaded.notes:
+        print(note)
     said = there if there.exists() else "No config.json, the defaults"
-    print(f"{said}: good. Default provider: {snapshot.config.provider}.")
+    print(f"{said}: good. Default provider: {loaded.config.provider}.")
     return 0
 
 

@@ -177,7 +177,9 @@ def usable_keys(snapshot: Snapshot, record: ProviderRecord, caller: Caller, rout
         raise NoKey(f"{record.name} is the owner's own: callers from elsewhere need this gateway's access token.")
     if caller.bearer:
         return (caller.bearer,)
+    dangling = [key.reference for key in snapshot.config.provider_api_keys.get(record.id, ()) if key.reference]
+    why = f" ({', '.join(dangling)} in config.json leads nowhere)" if dangling and caller.owner else ""
     raise NoKey(
-        f"There is no API key for {record.name}: set 'provider_api_keys.{record.id}' in config.json "
+        f"There is no API key for {record.name}{why}: set 'provider_api_keys.{record.id}' in config.json "
         "(or send your own key as a Bearer token)."
     )

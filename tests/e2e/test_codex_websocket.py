@@ -83,7 +83,9 @@ def nexus(codex: CodexHome, relay: Relay) -> CodexHome:
     """A Codex that speaks over the WebSocket."""
     codex.write_config(f"http://127.0.0.1:{relay.port}/v1", MODEL, TOKEN, stream_max_retries=3)
     file = codex.config_file
-    file.write_text(file.read_text().replace('wire_api = "responses"\n', 'wire_api = "responses"\nsupports_websockets = true\n'))
+    file.write_text(
+        file.read_text().replace('wire_api = "responses"\n', 'wire_api = "responses"\nsupports_websockets = true\n')
+    )
     return codex
 
 

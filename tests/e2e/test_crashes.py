@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import pytest
@@ -152,7 +152,7 @@ class Balancer:
         self._count = len(ports)
         self.port = 0
 
-    async def __aenter__(self) -> Balancer:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -272,7 +272,9 @@ async def test_the_work_of_a_dead_replica_is_failed_by_the_other(
 
 def workers_of(gateway: GatewayProcess) -> list[int]:
     """The processes under a gateway."""
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(gateway.pid)], check=True, capture_output=True, text=True)
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(gateway.pid)], check=True, capture_output=True, text=True
+    )
     return [int(pid) for pid in listed.stdout.split()]
 
 
@@ -300,4 +302,6 @@ async def test_workers_share_a_port_and_a_store(
             await chain.check(gateway.base_url)
     finally:
         assert await asyncio.to_thread(gateway.stop) == 0
-    assert all(not Path(f"/proc/{pid}").exists() for pid in after)
+    for pid in after:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)

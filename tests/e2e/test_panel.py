@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.e2e.codex import CodexHome
 from tests.e2e.panel import LONG, Complaints, PanelProcess, browser, chromium, open_panel
 from tests.upstream import Upstream, finish, reasoning, sse, stall, status, text, usage
 
@@ -497,6 +498,33 @@ def test_the_guide_can_be_left(page: Page, fresh_panel: PanelProcess) -> None:
     open_panel(page, fresh_panel)
     key(page, "leave").click()
     expect(page.locator(".figures")).to_be_visible()
+
+
+def test_a_real_codex_answers_after_saving_in_the_page(
+    page: Page, upstream: Upstream, codex: CodexHome, tmp_path: Path
+) -> None:
+    quiet = "[features]\nplugins = false\napps = false\nremote_plugin = false\n[analytics]\nenabled = false\n"
+    codex.config_file.write_text(f"# mine\n{quiet}")
+    upstream.script(sse([text("Codex was here."), finish(), usage(12, 7)]))
+    panel = PanelProcess(tmp_path, upstream.base_url, {"model_routes": {"gpt-5.5": {"provider": "custom"}}})
+    panel.codex_home = codex.codex_home
+    with panel:
+        open_panel(page, panel, "settings")
+        key(page, "codex_config_switch_default").check()
+        page.locator("nav a[href='#/routing']").click()
+        key(page, "route-0-model").fill("scripted")
+        key(page, "save-restart").click()
+        expect(page.locator("aside.bar")).to_be_hidden()
+        page.locator("nav a[href='#/overview']").click()
+        key(page, "inject").click()
+        expect(page.locator(".injection")).to_have_attribute("data-state", "default")
+        run = codex.exec("say something")
+        assert run.returncode == 0, run
+        assert "Codex was here." in run.output
+        expect(page.locator("tr[data-status=completed]").first).to_contain_text("custom/scripted")
+        key(page, "eject").click()
+        expect(page.locator(".injection")).to_have_attribute("data-state", "absent")
+    assert codex.config_file.read_text().startswith("# mine\n[features]")
 
 
 # --- for everybody

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from typing import Any
@@ -9,8 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.local_servers import LLAMACPP, LMSTUDIO, OLLAMA, SGLANG, VLLM, LocalServer, Pages, listed
-from tests.worlds import providers, world
 
 from codex_nexus.gateway.facts import found_at, number_at, truth_at
 from codex_nexus.gateway.listing import ListedModel, Listings, read_models
@@ -18,6 +17,8 @@ from codex_nexus.gateway.local import scan
 from codex_nexus.gateway.upstream import Upstream
 from codex_nexus.providers.catalogue import Catalogue, shipped
 from codex_nexus.routing import Caller
+from tests.local_servers import LLAMACPP, LMSTUDIO, OLLAMA, SGLANG, VLLM, LocalServer, Pages, listed
+from tests.worlds import providers, world
 
 LOCAL = [record.id for record in shipped().providers.values() if record.local and record.base_url]
 
@@ -126,17 +127,19 @@ async def test_a_server_that_wants_a_key_is_named() -> None:
     assert found.models == ()
 
 
-def test_only_this_machine_is_scanned() -> None:
-    house = providers(house={"base_url": "http://gpu.example:8000/v1", "local": True})
-    assert "house" in house.providers  # it is known, and a name lookup of it would fail this test's sandbox
+async def test_only_this_machine_is_scanned() -> None:
+    async with LocalServer(VLLM) as server:
+        elsewhere = server.base_url.replace("127.0.0.1", "127.0.0.2")
+        found, _ = await scanned(world({}, moved(vllm=elsewhere)))
+    assert (found, server.asked) == ([], [])
 
 
 def test_prices_of_a_reseller_are_per_million() -> None:
     entry = {"id": "m", "pricing": {"prompt": "0.00000015", "completion": "0.0000006", "input_cache_read": "3e-9"}}
-    [model] = read_models(__import__("json").dumps({"data": [entry]}).encode())
+    [model] = read_models(json.dumps({"data": [entry]}).encode())
     assert model.price == (0.003, 0.15, 0.6)
     for broken in ({}, {"prompt": "x", "completion": "1"}, {"prompt": "-1", "completion": "-1"}, {"prompt": None}):
-        [model] = read_models(__import__("json").dumps({"data": [{"id": "m", "pricing": broken}]}).encode())
+        [model] = read_models(json.dumps({"data": [{"id": "m", "pricing": broken}]}).encode())
         assert model.price is None
 
 

@@ -53,11 +53,11 @@ async def test_postgresql_goes_and_comes_back(
         assert "nexus@" not in caplog.text
         await asyncio.to_thread(postgres.start)
         async with asyncio.timeout(10):
-            while not (again := (await gateway.create()).json)["store"]:
+            while not (again := (await gateway.create()).json)["store"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         assert gateway.gateway.store_trouble == ""
         async with asyncio.timeout(10):
-            while (await gateway.create(previous_response_id=first["id"])).status != 200:
+            while (await gateway.create(previous_response_id=first["id"])).status != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         assert (await gateway.get(f"/v1/responses/{again['id']}")).status == 200
     finally:

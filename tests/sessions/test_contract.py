@@ -29,7 +29,13 @@ Open = Callable[[], Awaitable[SessionStore]]
 
 
 def turn(
-    name: str, prev: str | None = None, owner: str = OWNER, *, created: int = 1000, status: str = "completed", **more: Any
+    name: str,
+    prev: str | None = None,
+    owner: str = OWNER,
+    *,
+    created: int = 1000,
+    status: str = "completed",
+    **more: Any,
 ) -> StoredTurn:
     """A turn whose input and output name it."""
     return StoredTurn(
@@ -104,7 +110,9 @@ class TestStore:
         }  # fmt: skip
         assert await store.input("r1", OWNER) == b'["ask r1"]'
 
-    @pytest.mark.parametrize("name", ["r1", "", "x" * 5000, "\x00", "a\x00b", "\ud83d", "ä 世界", "'; DROP TABLE responses"])
+    @pytest.mark.parametrize(
+        "name", ["r1", "", "x" * 5000, "\x00", "a\x00b", "\ud83d", "ä 世界", "'; DROP TABLE responses"]
+    )
     async def test_what_is_not_there_is_not_there(self, store: SessionStore, name: str) -> None:
         assert await store.history(name, OWNER) is None
         assert await store.resource(name, OWNER) is None
@@ -295,7 +303,12 @@ class TestStore:
     # --- forgetting
 
     async def test_a_chain_is_forgotten_as_a_whole_by_its_last_turn(self, store: SessionStore) -> None:
-        for name, prev, created in (("old1", None, 10), ("old2", "old1", 20), ("new1", None, 10), ("new2", "new1", 900)):
+        for name, prev, created in (
+            ("old1", None, 10),
+            ("old2", "old1", 20),
+            ("new1", None, 10),
+            ("new2", "new1", 900),
+        ):
             await store.put(turn(name, prev, created=created))
         assert await store.prune(500) == 2
         assert await store.resource("old1", OWNER) is None
@@ -303,7 +316,9 @@ class TestStore:
         assert await store.prune(500) == 0
 
     async def test_many_are_forgotten_while_others_write(self, store: SessionStore) -> None:
-        await asyncio.gather(*(store.put(turn(f"old{n}", f"old{n - 300}" if n > 300 else None, created=10)) for n in range(400)))
+        await asyncio.gather(
+            *(store.put(turn(f"old{n}", f"old{n - 300}" if n > 300 else None, created=10)) for n in range(400))
+        )
         pruning = asyncio.create_task(store.prune(500))
         slowest = 0.0
         for n in range(50):
@@ -323,7 +338,9 @@ class TestStore:
 
     async def test_what_is_too_much_goes_longest_unused_first(self, store: SessionStore) -> None:
         for n in range(100):
-            await store.put(StoredTurn(f"r{n}", None, OWNER, n, "completed", b'["' + b"x" * 10_000 + b'"]', b"[]", b"{}"))
+            await store.put(
+                StoredTurn(f"r{n}", None, OWNER, n, "completed", b'["' + b"x" * 10_000 + b'"]', b"[]", b"{}")
+            )
         assert (await store.sizes()).content > 1_000_000
         assert 45 <= await store.shrink(520_000) <= 55
         sizes = await store.sizes()

@@ -37,10 +37,11 @@ def home_folder() -> Path:
     return Path(named).expanduser() if named else Path.home() / ".codex-nexus"
 
 
-def load(home: Path) -> LoadedConfig:
+def load(home: Path, *, look_only: bool = False) -> LoadedConfig:
     """The configuration of this folder; defaults when there is none.
 
-    A file that is no JSON object is set aside under another name, never overwritten.
+    A file that is no JSON object is set aside under another name, never overwritten; with `look_only` it stays, and
+    that is a problem.
     """
     path = home / "config.json"
     try:
@@ -52,9 +53,9 @@ def load(home: Path) -> LoadedConfig:
     try:
         raw = json.loads(text.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        return _set_aside(path, str(error))
+        return _set_aside(path, str(error), look_only=look_only)
     if not isinstance(raw, dict):
-        return _set_aside(path, "it holds no JSON object")
+        return _set_aside(path, "it holds no JSON object", look_only=look_only)
     config, unknown, problems = read_config(cast("dict[str, Any]", raw))
     notes: list[str] = []
     if unknown:
@@ -63,7 +64,9 @@ def load(home: Path) -> LoadedConfig:
     return LoadedConfig(config, unknown, problems, notes)
 
 
-def _set_aside(path: Path, why: str) -> LoadedConfig:
+def _set_aside(path: Path, why: str, *, look_only: bool) -> LoadedConfig:
+    if look_only:
+        return LoadedConfig(Config(), {}, [f"it is no valid JSON ({why})."], [])
     aside = _free(path, f"config.broken-{time.strftime('%Y%m%d-%H%M%S')}")
     try:
         path.rename(aside)

@@ -72,7 +72,8 @@ def _bearer(headers: Mapping[str, str]) -> str:
 def _check_browser(headers: Mapping[str, str], snapshot: Snapshot, *, local: bool) -> None:
     origin = headers.get("Origin")
     site = headers.get("Sec-Fetch-Site")
-    if origin is None and site is None:
+    # Without either header it may still be a page over plain http, by a GET under a name that was rebound.
+    if origin is None and site is None and not headers.get("User-Agent", "").startswith("Mozilla/"):
         return
     if origin is not None and not origin_allowed(origin, snapshot):
         raise Forbidden(

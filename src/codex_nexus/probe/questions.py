@@ -143,6 +143,8 @@ def _red() -> str:
 
 
 def _colour(answer: Answer) -> Verdict:
+    if any(repair.heal == "strip_images" for repair in answer.repairs):
+        return Verdict("works", "it takes no images; a note stands for them")
     seen = "red" in answer.text.lower() or "红" in answer.text
     return Verdict("works") if seen else Verdict("differs", f"it did not see the red square: {answer.text[:60]!r}")
 

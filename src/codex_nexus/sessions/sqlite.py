@@ -1,8 +1,9 @@
 """The default store: SQLite with a write-ahead log, one writer thread with group commit, one reader thread.
 
 Each turn is one row with the new items alone; a chain is read by following `prev`. The writer takes all that waits,
-writes it in one transaction and then wakes those who wait for it; each piece of work has a savepoint of its own, so
-that one which fails does not take the others with it. Several processes of one machine may share the file.
+writes it in one transaction and then wakes those who wait for it; when a piece of work fails, each is done again in a
+transaction of its own. Every statement costs a wait for the interpreter's lock: few statements matter more than their
+work. Several processes of one machine may share the file.
 """
 
 from __future__ import annotations
@@ -169,43 +170,40 @@ class SqliteStore(SqlStore):
 
 
 def _commit(db: sqlite3.Connection, jobs: list[_Job]) -> None:
-    results: list[tuple[Future[Any], Any]] = []
+    """All pieces of work in one transaction; when one of them fails, each in a transaction of its own."""
+    jobs = [(work, future) for work, future in jobs if future.set_running_or_notify_cancel()]
     try:
-        db.execute("BEGIN IMMEDIATE")
-        for work, future in jobs:
-            if future.set_running_or_notify_cancel():
-                _do(db, work, future, results)
-        db.execute("COMMIT")
+        results = _transaction(db, jobs)
     except Exception as error:  # noqa: BLE001 - whoever waits is told; the writer must live on
-        with contextlib.suppress(sqlite3.Error):
-            db.execute("ROLLBACK")
-        for _, future in jobs:
-            if not future.done():
-                future.set_exception(error)
+        if len(jobs) == 1:
+            jobs[0][1].set_exception(error)
+            return
+        for job in jobs:
+            _alone(db, job)
         return
-    for future, result in results:
+    for (_, future), result in zip(jobs, results, strict=True):
         future.set_result(result)
 
 
-def _do(
-    db: sqlite3.Connection,
-    work: Callable[[sqlite3.Connection], Any],
-    future: Future[Any],
-    results: list[tuple[Future[Any], Any]],
-) -> None:
-    """One piece of work; when it fails by itself, it alone is undone."""
-    db.execute("SAVEPOINT job")
+def _alone(db: sqlite3.Connection, job: _Job) -> None:
     try:
-        result = work(db)
-    except Exception as error:
-        if not db.in_transaction:  # the disk is full: SQLite has undone everything
-            raise
-        db.execute("ROLLBACK TO job")
-        db.execute("RELEASE job")
-        future.set_exception(error)
-        return
-    db.execute("RELEASE job")
-    results.append((future, result))
+        [result] = _transaction(db, [job])
+    except Exception as error:  # noqa: BLE001 - see above
+        job[1].set_exception(error)
+    else:
+        job[1].set_result(result)
+
+
+def _transaction(db: sqlite3.Connection, jobs: list[_Job]) -> list[Any]:
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        results = [work(db) for work, _ in jobs]
+        db.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
+    return results
 
 
 def _vacuumed(db: sqlite3.Connection) -> bool:

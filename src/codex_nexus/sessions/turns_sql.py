@@ -35,7 +35,7 @@ class Db(Protocol):
 
 _PUT = """
 INSERT INTO responses (id, prev, thread, owner, created, status, conversation, context_end, input, output, resource)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, coalesce((SELECT thread FROM responses WHERE id = ?), ?), ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET status = excluded.status, input = excluded.input, output = excluded.output,
     resource = excluded.resource
 """
@@ -44,6 +44,9 @@ INSERT INTO threads (id, used, bytes) VALUES (?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET bytes = threads.bytes + excluded.bytes,
     used = CASE WHEN excluded.used > threads.used THEN excluded.used ELSE threads.used END
 """
+_USE_BY = """
+INSERT INTO threads (id, used, bytes) SELECT thread, ?, ? FROM responses WHERE id = ?
+""" + _USE[_USE.index("ON CONFLICT") :]
 _CHAIN = """
 WITH RECURSIVE chain (id, depth) AS (
     SELECT id, 0 FROM responses WHERE id = ?
@@ -61,28 +64,19 @@ _EVENTS_KEPT_S = 86_400
 
 
 def put(db: Db, turn: StoredTurn) -> None:
-    """Keeps a turn, or what has become of it."""
+    """Keeps a turn, or what has become of it. All turns that hang together are one thread, forgotten as a whole."""
     size = len(turn.input) + len(turn.output) + len(turn.resource)
     context_end = 0
     if turn.conversation is not None:
         context_end = _first(db.rows("SELECT max(n) FROM items WHERE conversation = ?", turn.conversation)) or 0
-    thread = _thread(db, turn)
+    begins = turn.conversation or turn.response_id
     db.run(
-        _PUT, turn.response_id, turn.previous_response_id, thread, turn.owner, turn.created_at, turn.status,
-        turn.conversation, context_end, turn.input, turn.output, turn.resource,
+        _PUT, turn.response_id, turn.previous_response_id, turn.previous_response_id, begins, turn.owner,
+        turn.created_at, turn.status, turn.conversation, context_end, turn.input, turn.output, turn.resource,
     )  # fmt: skip
     if turn.conversation is not None and turn.items:
         size += insert_items(db, turn.conversation, turn.items)
-    db.run(_USE, thread, turn.created_at, size)
-
-
-def _thread(db: Db, turn: StoredTurn) -> str:
-    """All turns that hang together are one thread; it is forgotten as a whole."""
-    if turn.conversation is not None:
-        return turn.conversation
-    if turn.previous_response_id is None:
-        return turn.response_id
-    return _first(db.rows("SELECT thread FROM responses WHERE id = ?", turn.previous_response_id)) or turn.response_id
+    db.run(_USE_BY, turn.created_at, size, turn.response_id)
 
 
 def insert_items(db: Db, conversation: str, items: Iterable[StoredItem]) -> int:

@@ -110,6 +110,8 @@ class ChatReader:
         try:
             chunk = decode_chunk(data)
         except ValueError:
+            if b"\n" in said:  # a server that ends its events with one line break only
+                return [delta for line in said.split(b"\n") for delta in self.read(line, event)]
             self._garbled = self._garbled or said[:1] in b"{["
             if event == b"error":
                 self._fail(Fault("server", data.decode("utf-8", "replace")[:500]))

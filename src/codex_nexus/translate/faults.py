@@ -83,6 +83,7 @@ def read_complaint(body: bytes) -> Complaint:
 
 
 _LONGEST = 2000
+_REFUSED = 400
 
 
 def complaint_of(value: Any) -> Complaint:
@@ -197,7 +198,7 @@ _KINDS: tuple[tuple[FaultKind, _Test], ...] = (
     ("auth", lambda seen: seen.status in (401, 403)),
     ("context_length_exceeded", lambda seen: seen.status in (400, 413) and seen.empty and seen.nearly_full),
     ("timeout", lambda seen: seen.status in (408, 504)),
-    ("server", lambda seen: seen.status >= 500 or seen.status in (0, 200, 424, 498, 499)),
+    ("server", lambda seen: seen.status >= 500 or seen.status < _REFUSED or seen.status in (424, 498, 499)),
 )
 
 
@@ -242,7 +243,8 @@ def fault_of(
     codes = {word for word in (complaint.code, complaint.type) if word}
     lost = _LOST_TOOL_PARSE.search(words)
     heal = None if lost else heal_of(words)
-    seen = _Seen(status or _status_in(complaint), words, codes, heal, dialect, nearly_full, not words)
+    meant = (_status_in(complaint) or status) if status < _REFUSED else status
+    seen = _Seen(meant, words, codes, heal, dialect, nearly_full, not words)
     kind = _kind(seen)
     message = complaint.message or complaint.type or complaint.code
     if complaint.param and complaint.param not in message and len(complaint.param) > len("messages"):
@@ -252,7 +254,7 @@ def fault_of(
 
 
 def _status_in(complaint: Complaint) -> int:
-    """Errors inside a stream carry an HTTP status as their code."""
+    """Errors inside a stream, or in the place of an answer, carry an HTTP status as their code."""
     return int(complaint.code) if complaint.code.isdecimal() and len(complaint.code) == 3 else 0
 
 

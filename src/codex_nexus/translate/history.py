@@ -73,7 +73,15 @@ def read_history(stored: list[Raw], given: Raw) -> History:
             item.type = "message" if item.role is not None else ""
     for n, item in enumerate(items[before:]):
         _check(item, f"input[{n}]")
-    return _paired(items)
+        if item.type == "item_reference":
+            _check_reference(item, items[:before], f"input[{n}]")
+    return _paired([item for item in items if item.type != "item_reference"])
+
+
+def _check_reference(item: InputItem, stored: list[InputItem], where: str) -> None:
+    """A reference to an item of the stored chain stands for nothing new; any other leads nowhere."""
+    if not any(known.id == item.id for known in stored):
+        raise InvalidRequest(f"Item with id '{item.id}' not found.", f"{where}.id", "item_not_found")
 
 
 def _given(given: Raw) -> list[InputItem]:

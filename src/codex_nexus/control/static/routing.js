@@ -83,7 +83,7 @@ function line(row, n, names, draw) {
       null,
       iconButton("up", t("route.up", { name: row.name }), () => move(n, -1, draw), { disabled: n === 0, "data-key": `route-${n}-up` }),
       iconButton("down", t("route.down", { name: row.name }), () => move(n, 1, draw), { disabled: n === state.form.routes.length - 1, "data-key": `route-${n}-down` }),
-      h("button.icon-button", { type: "button", "aria-expanded": String(opened.has(row)), "data-key": `route-${n}-more`, onclick: unfold, "aria-label": t("route.more"), title: t("route.more") }, extras ? `+${extras}` : "···"),
+      h("button.icon-button", { type: "button", "aria-expanded": String(opened.has(row)), "data-key": `route-${n}-more`, onclick: unfold, "aria-label": t("route.more"), title: t("route.more") }, h("span", { "aria-hidden": "true" }, extras ? `+${extras}` : "···")),
       iconButton("remove", t("route.delete", { name: row.name }), () => drop(n, draw), { "data-key": `route-${n}-delete` }),
     ),
     opened.has(row) && more(row, n, path, draw),
