@@ -1,7 +1,8 @@
-"""What tests of several rooms share: a PostgreSQL server, started once when somebody needs it."""
+"""What tests of several rooms share: a log that speaks, and a PostgreSQL server, started when somebody needs it."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -17,6 +18,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reason in _absent:
         terminalreporter.section("the tests with PostgreSQL did NOT run", red=True)
         terminalreporter.line(reason)
+
+
+@pytest.fixture(autouse=True)
+def _loud() -> Iterator[None]:
+    """A verb that quietens our logger does so for its own process; here the next test would see nothing."""
+    logger = logging.getLogger("codex_nexus")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,10 @@ import pytest
 
 from codex_nexus import cli
 from tests.e2e.llama_server import ALIAS, CONTEXT, LlamaServer
+from tests.probe.conftest import quiet_log
 
 pytestmark = pytest.mark.e2e
+__all__ = ["quiet_log"]
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ async def test_postgresql_goes_and_comes_back(
         assert (reply.status, reply.json["status"], reply.json["store"]) == (200, "completed", False)
         assert time.monotonic() - before < state._KEEPING_S + 1
         assert "cannot be written" in gateway.gateway.store_trouble
+        assert (await gateway.gateway.store_state()).trouble
         before = time.monotonic()
         replies = await asyncio.gather(*(gateway.create() for _ in range(10)))
         assert {reply.json["store"] for reply in replies} == {False}
@@ -55,7 +56,8 @@ async def test_postgresql_goes_and_comes_back(
         async with asyncio.timeout(10):
             while not (again := (await gateway.create()).json)["store"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
-        assert gateway.gateway.store_trouble == ""
+        told = await gateway.gateway.store_state()
+        assert (told.kind, told.trouble, told.sizes.turns > 1) == ("postgresql", "", True)
         async with asyncio.timeout(10):
             while (await gateway.create(previous_response_id=first["id"])).status != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)

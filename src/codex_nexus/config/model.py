@@ -67,6 +67,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, dict[str, str]], _meant("Per provider: Codex model name -> upstream model.")
     ] = {}
     model_routes: Annotated[dict[str, ModelRoute], _meant("Codex model name -> provider, model and fallbacks.")] = {}
+    vision_model: Annotated[
+        str, _meant("`provider/model` that describes images once for models that see none; empty: a note stands there.")
+    ] = ""
     provider_api_keys: Annotated[dict[str, Keys], _meant("Per provider: a key, or a list of keys as a pool.")] = {}
     access_token: Annotated[Secret, _meant("What a caller beyond loopback must present; made at first need.")] = (
         Secret()
@@ -217,6 +220,8 @@ def _disagreements(config: Config) -> Problems:
             problems.append(f"allowed_origins[{n}]: '{origin}' is not an origin such as https://example.org.")
     if not config.host.strip() or any(sign in config.host for sign in "/ ?#"):
         problems.append(f"host: '{config.host}' is not an address; write a name or an IP address alone.")
+    if config.vision_model and not all(config.vision_model.partition("/")):
+        problems.append(f"vision_model: '{config.vision_model}' must be written as provider/model.")
     if config.provider == "custom" and not config.custom_upstream:
         problems.append("custom_upstream: the provider is 'custom', so its base URL must stand here.")
     return problems
@@ -244,6 +249,7 @@ def _is_origin(origin: str) -> bool:
 def unknown_providers(config: Config, known: Callable[[str], bool]) -> Problems:
     """Problems with provider ids that the catalogue does not have."""
     named = [("provider", config.provider)]
+    named += [("vision_model", config.vision_model.partition("/")[0])] if config.vision_model else []
     named += [(f"provider_api_keys.{name}", name) for name in config.provider_api_keys]
     named += [(f"model_overrides.{name}", name) for name in config.model_overrides]
     named += [(f"provider_proxies.{name}", name) for name in config.provider_proxies]

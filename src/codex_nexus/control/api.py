@@ -133,7 +133,8 @@ async def reset(request: web.Request) -> web.Response:
 async def status(request: web.Request) -> web.Response:
     """`GET /nexus-ctrl/status`."""
     feed = request.app[FEED]
-    return reply(feed.status() | {"recent": feed.turns()})
+    store = await request.app[STEERING].store()
+    return reply(feed.status() | {"recent": feed.turns(), "store": store})
 
 
 async def events(request: web.Request) -> web.StreamResponse:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from codex_nexus.config.model import Config
 from codex_nexus.routing import Listed
+from codex_nexus.sessions.store import StoreState
 from codex_nexus.snapshot import Snapshot
 
 
@@ -149,6 +150,10 @@ class Steering(Protocol):
 
     async def models(self, provider: str, snapshot: Snapshot) -> tuple[ProbedModel, ...]:
         """A provider's own list, asked for now. A NexusError says in plain words why there is none."""
+        ...
+
+    async def store(self) -> StoreState:
+        """How the session store does."""
         ...
 
     def window(self, name: str) -> int | None:

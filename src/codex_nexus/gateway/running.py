@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from codex_nexus.sessions import runners
 
@@ -36,7 +35,7 @@ class Running:
 
     async def close(self) -> None:
         """Ends all; their responses are failed by the next process that looks."""
-        for task in [*self._tasks, *([self.clock] if self.clock is not None else [])]:
+        tasks = [*self._tasks, *([self.clock] if self.clock is not None else [])]
+        for task in tasks:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)

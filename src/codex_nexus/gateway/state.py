@@ -17,8 +17,9 @@ from codex_nexus.gateway.live import Watch
 from codex_nexus.gateway.running import Running
 from codex_nexus.gateway.traffic import Traffic
 from codex_nexus.gateway.upstream import Upstream
+from codex_nexus.gateway.vision import Vision
 from codex_nexus.routing import Caller, Route, needs_listing, resolve
-from codex_nexus.sessions.store import SessionStore, StoredTurn
+from codex_nexus.sessions.store import SessionStore, StoredTurn, StoreState
 from codex_nexus.snapshot import Snapshot
 
 log = logging.getLogger("codex_nexus.store")
@@ -36,6 +37,7 @@ class Gateway:
         self.snapshot = snapshot
         self.learned = Learned(home)
         self.upstream = Upstream(self.learned)
+        self.vision = Vision(home)
         self.listings = Listings(self.upstream)
         self.watch = Watch()
         self.traffic = Traffic()
@@ -82,6 +84,18 @@ class Gateway:
         if self.store_trouble:
             log.info("responses are stored again")
             self.store_trouble = ""
+
+    async def store_state(self) -> StoreState:
+        """How the store does."""
+        if self.store is None:
+            return StoreState("none", self.store_trouble or "There is no session store.")
+        try:
+            async with asyncio.timeout(_REST_S):
+                return StoreState(self.store.kind, self.store_trouble, await self.store.sizes())
+        except StoreError as error:
+            return StoreState(self.store.kind, error.message)
+        except TimeoutError:
+            return StoreState(self.store.kind, "The session store is too slow.")
 
     def sure_store(self) -> SessionStore:
         """The store, for what cannot be done without one.

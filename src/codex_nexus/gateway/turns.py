@@ -90,10 +90,15 @@ async def answer(gateway: Gateway, asked: CreateResponse, asker: Asker, stored: 
     def body(destination: Destination) -> bytes:
         return turn.to_chat(destination.dialect, destination.model, teller(destination, snapshot))
 
+    async def opening() -> Opened:
+        if snapshot.config.vision_model and gateway.learned.applied(route.destinations[0]).dialect.images == "none":
+            await gateway.vision.look(gateway, snapshot, turn, asker.caller)
+        return await gateway.upstream.open(route, body, snapshot)
+
     try:
         if door.at_once:
             await live.begin()
-        opened = await work.open(live, lambda: gateway.upstream.open(route, body, snapshot))
+        opened = await work.open(live, opening)
         if opened is None:
             return turn.response
         record.upstream = opened.destination.name

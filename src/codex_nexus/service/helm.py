@@ -21,6 +21,7 @@ from codex_nexus.errors import ConfigError, NexusError
 from codex_nexus.gateway.replies import UpstreamError
 from codex_nexus.routing import Caller, Listed
 from codex_nexus.service import codex
+from codex_nexus.sessions.store import StoreState
 from codex_nexus.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -84,6 +85,9 @@ class Helm:
             said = f"{error.fault.message} ({error.fault.status})" if error.fault.status else error.fault.message
             raise NexusError(said, status=502, type="upstream_error", code=error.fault.kind) from None
         return tuple(ProbedModel(model.id, model.context_window, model.images) for model in found)
+
+    async def store(self) -> StoreState:  # noqa: D102
+        return await self._supervisor.gateway.store_state()
 
     def window(self, name: str) -> int | None:  # noqa: D102
         return self._supervisor.gateway.learned.window(name)

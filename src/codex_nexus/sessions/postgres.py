@@ -22,6 +22,7 @@ from codex_nexus.sessions import schema
 from codex_nexus.sessions.shared import SqlStore, Work
 
 log = logging.getLogger("codex_nexus.store")
+logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # what matters of it is in our own errors
 
 T = TypeVar("T")
 

@@ -106,6 +106,20 @@ class Sizes(Struct, frozen=True):
     disk: int = 0
 
 
+class StoreState(Struct, frozen=True):
+    """How the store does, for people.
+
+    Attributes:
+        kind: `sqlite`, `postgresql`, or `none`.
+        trouble: why the last response could not be stored; empty while all is well.
+        sizes: how much there is.
+    """
+
+    kind: str
+    trouble: str = ""
+    sizes: Sizes = Sizes()
+
+
 class SessionStore(Protocol):
     """Keeps turns, background work and conversations. Every method may raise StoreError; a turn goes on without it.
 

@@ -28,11 +28,13 @@ class History(Struct):
     Attributes:
         outputs: index of a call -> its output item. A call without an entry was interrupted.
         used: indices of outputs that belong to a call; the others are orphans.
+        described: what is on an image, by its key (see pictures), for models that see none.
     """
 
     items: list[InputItem]
     outputs: dict[int, InputItem]
     used: set[int]
+    described: dict[str, str] = {}
 
     @property
     def compacting(self) -> bool:

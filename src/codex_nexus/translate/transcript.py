@@ -18,6 +18,7 @@ from msgspec import UNSET, Raw, Struct
 from codex_nexus.errors import InvalidRequest
 from codex_nexus.translate.dialect import Dialect
 from codex_nexus.translate.history import CALLS, OUTPUTS, History, content_parts
+from codex_nexus.translate.pictures import image_url, picture_key
 from codex_nexus.translate.sealed import Sealed, unseal
 from codex_nexus.translate.tools import TOOL_SEARCH, ToolTable, declared
 from codex_nexus.wire import codec
@@ -190,11 +191,13 @@ class _Writer:
         return found
 
     def _image(self, part: ContentPart, where: str) -> _Part:
-        url = _image_url(part.image_url)
+        url = image_url(part.image_url)
         if url is None:
             raise InvalidRequest("'input_image' needs 'image_url'; files by id live at OpenAI only.", where)
         if self._dialect.images == "none":
-            return _Part(NO_VISION)
+            described = self._history.described
+            seen = described.get(picture_key(url)) if described else None
+            return _Part(NO_VISION if seen is None else codec.to_text(f"[image, described by another model: {seen}]"))
         if self._dialect.images == "data" and bytes(memoryview(url)[:6]) != b'"data:':
             return _Part(NO_URL)
         detail = {"original": "high"}.get(part.detail or "", part.detail)
@@ -414,15 +417,6 @@ def _assistant_text(part: ContentPart) -> Text | None:
     if _has_text(part):
         return part.text
     return part.refusal if part.type == "refusal" and codec.is_text(part.refusal) else None
-
-
-def _image_url(raw: Raw) -> Text | None:
-    if codec.is_text(raw):
-        return raw
-    if codec.is_null(raw):
-        return None
-    url = (codec.as_object(codec.decode_any(raw)) or {}).get("url")
-    return codec.to_text(url) if isinstance(url, str) else None
 
 
 def _user_content(parts: list[_Part]) -> Raw:

@@ -29,6 +29,7 @@ from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.gathered import json_in
 from codex_nexus.translate.history import History
 from codex_nexus.translate.items_reader import ItemsReader
+from codex_nexus.translate.pictures import pictures
 from codex_nexus.translate.rescue import Rescue
 from codex_nexus.translate.stream import NewId, ResponseStream, Wishes
 from codex_nexus.translate.tools import DeclaredTool, ToolTable
@@ -83,6 +84,14 @@ class Turn:
         if self._rescue is None or not (self._rescue.leaked or self._rescue.calls):
             return ()
         return ("rescued_tool_call" if self._rescue.calls else "leaked_tool_markup",)
+
+    def pictures(self) -> dict[str, Raw]:
+        """The images of the conversation by key, the latest first."""
+        return pictures(self._history)
+
+    def describe(self, described: dict[str, str]) -> None:
+        """Says what is on images, for models that see none; before `to_chat`."""
+        self._history.described = described
 
     def to_chat(self, dialect: Dialect, model: str, tell: Callable[[str], str] | None = None) -> bytes:
         """The body for a provider, and a fresh reader for its answer.

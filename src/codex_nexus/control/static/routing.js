@@ -2,6 +2,7 @@
 
 import { fill, h } from "./dom.js";
 import { t } from "./i18n.js";
+import { icon } from "./icons.js";
 import { keyField, tryKey } from "./keys.js";
 import { emit, knownModels, on, provider, ready, state, touched } from "./store.js";
 import { busy, button, datalist, field, iconButton, section, select, sentence, textInput, toast } from "./widgets.js";
@@ -83,7 +84,7 @@ function line(row, n, names, draw) {
       null,
       iconButton("up", t("route.up", { name: row.name }), () => move(n, -1, draw), { disabled: n === 0, "data-key": `route-${n}-up` }),
       iconButton("down", t("route.down", { name: row.name }), () => move(n, 1, draw), { disabled: n === state.form.routes.length - 1, "data-key": `route-${n}-down` }),
-      h("button.icon-button", { type: "button", "aria-expanded": String(opened.has(row)), "data-key": `route-${n}-more`, onclick: unfold, "aria-label": t("route.more"), title: t("route.more") }, h("span", { "aria-hidden": "true" }, extras ? `+${extras}` : "···")),
+      h("button.icon-button", { type: "button", "aria-expanded": String(opened.has(row)), "data-key": `route-${n}-more`, onclick: unfold, title: t("route.more") }, extras ? h("span", null, `+${extras}`) : icon("more"), h("span.sr", null, t("route.more"))),
       iconButton("remove", t("route.delete", { name: row.name }), () => drop(n, draw), { "data-key": `route-${n}-delete` }),
     ),
     opened.has(row) && more(row, n, path, draw),

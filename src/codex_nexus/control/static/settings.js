@@ -16,7 +16,7 @@ export function settings() {
     null,
     h("h1", null, t("nav.settings")),
     fileNotes(),
-    section(t("set.gateway"), [h("div.fields", null, port(), host()), switches("autostart_nexus")], { class: "boxed" }),
+    section(t("set.gateway"), [h("div.fields", null, port(), host(), text("vision_model", "provider/model")), switches("autostart_nexus")], { class: "boxed" }),
     section(t("set.codex"), [switches("codex_config_auto", "codex_config_switch_default", "codex_auth_json")], { class: "boxed" }),
     section(t("set.access"), [access()], { class: "boxed" }),
     section(t("set.limits"), [h("div.fields", null, number("body_limit_mb"), number("retention_days"), number("store_limit_mb"), text("store", "sqlite:///…"))], { class: "boxed" }),
