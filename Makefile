@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run demo test check fix bench e2e clean
+.PHONY: run demo test check fix bench e2e screenshots clean
 
 run: .venv/run
 	$(BIN)/codex-nexus
@@ -26,10 +26,13 @@ fix: .venv/dev
 	$(BIN)/ruff check --fix src tests bench
 
 bench: .venv/dev
-	$(BIN)/python -m bench.run $(BENCH)
+	$(BIN)/python bench/run.py $(BENCH)
 
 e2e: .venv/dev
 	$(BIN)/python -m pytest -m e2e $(PYTEST)
+
+screenshots: .venv/dev
+	$(BIN)/python -m tests.e2e.screenshots $(SHOTS)
 
 clean:
 	rm -rf .venv .cache dist build .pytest_cache .ruff_cache .hypothesis
