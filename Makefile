@@ -12,6 +12,7 @@ demo: .venv/run
 	$(BIN)/codex-nexus demo
 
 test: .venv/dev
+	@sh tests/parts.sh
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest $(PYTEST)
 
