@@ -203,7 +203,7 @@ def test_what_codex_itself_writes_stays(codex: CodexHome, gateway: GatewayProces
     codex.config_file.write_bytes(plain)
     well(command(codex, gateway.home, "inject", "--switch-default"))
     edits = [
-        {"keyPath": "projects./work/x", "value": {"trust_level": "trusted"}, "mergeStrategy": "upsert"},
+        {"keyPath": "projects./srv/x", "value": {"trust_level": "trusted"}, "mergeStrategy": "upsert"},
         {"keyPath": "approval_policy", "value": "never", "mergeStrategy": "replace"},
         {"keyPath": "mcp_servers.new", "value": {"command": "true", "enabled": False}, "mergeStrategy": "replace"},
         {"keyPath": "model", "value": "another-model", "mergeStrategy": "replace"},
