@@ -216,3 +216,22 @@ def test_nothing_is_written_into_codexs_home_without_a_codex(home: Path) -> None
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=PATIENCE)
     assert not Path(os.environ["CODEX_HOME"]).exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end differently there")
+def test_a_gateway_goes_on_when_nobody_reads_what_it_says(home: Path) -> None:
+    command = [sys.executable, "-m", "codex_nexus", "serve", "--port", "0", "--no-inject"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    line = process.stdout.readline().decode().strip()
+    process.stdout.close()
+    address = ADDRESS.match(line)
+    assert address, line
+    with urllib.request.urlopen(f"{address[1]}/healthz", timeout=PATIENCE) as answer:
+        assert answer.status == 200
+    process.terminate()
+    errors = process.stderr.read().decode()
+    process.stderr.close()
+    assert process.wait(PATIENCE) == 0, errors
+    assert "Traceback" not in errors

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from codex_nexus import __version__
@@ -73,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     probe.add_argument("model", metavar="PROVIDER[/MODEL]", help="a provider's id, perhaps with one of its models")
     probe.add_argument("--json", action="store_true", help="the table as JSON")
     probe.add_argument("--write", action="store_true", help="put what it suggests into providers.json")
+    service = verbs.add_parser("service", help="run as a service of this user, from login on", epilog=_FILES)
+    service.add_argument("action", choices=["install", "remove", "status"], help="what to do")
+    service.add_argument("--dry-run", action="store_true", help="show the file and the commands, change nothing")
     verbs.add_parser("check", help="check config.json and providers.json, show every problem")
     verbs.add_parser("version", help="show the version")
     return parser
@@ -89,6 +93,14 @@ def _serve_flags(parser: argparse.ArgumentParser, *, again: bool = False) -> Non
     parser.add_argument(
         "--no-inject", action="store_true", default=argparse.SUPPRESS if again else False,
         help="leave Codex's configuration alone",
+    )  # fmt: skip
+    parser.add_argument(
+        "--log-format", choices=["text", "json"], default=argparse.SUPPRESS if again else "text",
+        help="lines for a person, or JSON lines",
+    )  # fmt: skip
+    parser.add_argument(
+        "--log-file", default=argparse.SUPPRESS if again else "", metavar="PATH",
+        help="log into this file, which is rotated, in place of the terminal",
     )  # fmt: skip
     parser.add_argument(
         "--dev", action="store_true", default=argparse.SUPPRESS if again else False,
@@ -122,8 +134,30 @@ def _set_up_output(*, debug: bool) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from codex_nexus.service import logs
+
+    logs.set_up(arguments.log_format, arguments.log_file, debug=arguments.dev)
     if arguments.dev and not os.environ.get("CODEX_NEXUS_CHILD"):
         return _reloading()
+    if arguments.log_format == "text" and not arguments.log_file:
+        return _services(arguments, _say)
+    log = logging.getLogger("codex_nexus.service")  # a terminal's lines belong into the log, too
+    try:
+        return _services(arguments, log.info)
+    except NexusError as error:
+        log.error("%s", error.message)  # noqa: TRY400 - a sentence, no traceback
+        raise
+
+
+def _say(text: str) -> None:
+    """Prints a line; a gateway goes on when nobody reads what it says any more."""
+    try:
+        print(text)
+    except OSError:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
+
+
+def _services(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
     from codex_nexus.config.file import home_folder
     from codex_nexus.service.supervisor import Overrides, Supervisor
 
@@ -131,12 +165,14 @@ def _serve(arguments: argparse.Namespace) -> int:
     if arguments.workers and arguments.workers > 1:
         from codex_nexus.service.workers import run_workers
 
-        return run_workers(home_folder(), overrides, arguments.workers, print)
-    say = print
+        if arguments.log_file:
+            raise ConfigError("--log-file", ["several workers cannot rotate one file; take the terminal's output."])
+        return run_workers(home_folder(), overrides, arguments.workers, say, ("--log-format", arguments.log_format))
     if "CODEX_NEXUS_SOCKET" in os.environ:
         from codex_nexus.service.workers import as_worker
 
-        overrides, say = as_worker(overrides)
+        overrides, quiet = as_worker(overrides)
+        say = quiet if overrides.worker else say
     asyncio.run(Supervisor(home_folder(), overrides, say).run())
     return 0
 
@@ -223,6 +259,13 @@ def _quiet(arguments: argparse.Namespace) -> None:
     logging.getLogger("codex_nexus").setLevel(logging.DEBUG if arguments.dev else logging.CRITICAL)
 
 
+def _service(arguments: argparse.Namespace) -> int:
+    from codex_nexus.config.file import home_folder
+    from codex_nexus.service.unit import manage, this_machine
+
+    return manage(arguments.action, this_machine(home_folder()), print, dry=arguments.dry_run)
+
+
 def _check(_: argparse.Namespace) -> int:
     from codex_nexus import snapshot
     from codex_nexus.config.file import home_folder, load
@@ -256,6 +299,7 @@ _VERBS = {
     "doctor": _doctor,
     "models": _models,
     "probe": _probe,
+    "service": _service,
     "check": _check,
     "version": _version,
 }

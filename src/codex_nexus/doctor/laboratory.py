@@ -87,6 +87,7 @@ class Laboratory:
         if self._session is not None:
             await self._session.close()
         await self._listener.stop()
+        await self._gateway.close()
 
     async def models(self) -> bytes:
         """The model list; empty when it cannot be had."""

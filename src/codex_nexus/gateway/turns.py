@@ -219,7 +219,8 @@ class _Work:
         traffic.end(record, status, self._turn.response, record.fault)
         tokens = f"{record.input_tokens}+{record.output_tokens} tokens" if record.input_tokens else "no usage"
         said = f"{status}: {record.fault}" if record.fault else status
-        log.info("%s -> %s %s, %s, %.1f s", record.asked, record.upstream, said, tokens, record.seconds)
+        words = (record.asked, record.upstream, said, tokens, record.seconds)
+        log.info("%s -> %s %s, %s, %.1f s", *words, extra={"turn": record})
         for warning in self._turn.warnings:
             log.warning("%s %s", record.upstream, _WARNINGS[warning])
 

@@ -33,7 +33,7 @@ _PATIENCE = 5
 Say = Callable[[str], None]
 
 
-def run_workers(home: Path, overrides: Overrides, count: int, say: Say) -> int:
+def run_workers(home: Path, overrides: Overrides, count: int, say: Say, flags: tuple[str, ...] = ()) -> int:
     """Runs the workers until SIGINT or SIGTERM; gives the exit code.
 
     Raises:
@@ -45,7 +45,9 @@ def run_workers(home: Path, overrides: Overrides, count: int, say: Say) -> int:
     config = Supervisor(home, overrides, say).read().config  # makes the access token once, for all
     with _listening(config.host, config.port) as shared:
         port = int(shared.getsockname()[1])
-        return _Herd(shared, ["--host", config.host, "--port", str(port)], inject=overrides.inject).run(count, say)
+        return _Herd(shared, ["--host", config.host, "--port", str(port), *flags], inject=overrides.inject).run(
+            count, say
+        )
 
 
 def as_worker(overrides: Overrides) -> tuple[Overrides, Say]:

@@ -1,0 +1,123 @@
+"""The log: colours only where they show, JSON that programs can read, files that stay small and private, no keys."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codex_nexus.errors import NexusError
+from codex_nexus.gateway.traffic import TurnRecord
+from codex_nexus.service import logs
+
+SECRETS = (
+    "sk-abcdefgh12345678",
+    "nexus-Zm9vYmFyYmF6cXV4MTIzNA",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
+    "Bearer abcdefgh12345678",
+    "AIzaSyA1234567890123456789012345678",
+)
+TURN = TurnRecord("resp_1", 0.0, "gpt-5.5", "custom/m", "codex", "completed", 1.5, 10, 0, 2)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def root_logger() -> Iterator[None]:
+    """The root logger as it was."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    for handler in set(root.handlers) - set(before):
+        handler.close()
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+def record(message: str, *args: Any, level: int = logging.INFO, **extra: Any) -> logging.LogRecord:
+    made = logging.LogRecord("codex_nexus.test", level, __file__, 1, message, args, None)
+    made.__dict__.update(extra)
+    return made
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("formatter", [logs.Lines(colour=False), logs.Lines(colour=True), logs.JsonLines()])
+def test_no_key_passes(secret: str, formatter: logging.Formatter) -> None:
+    fault = TurnRecord("r", 0.0, "m", "p/m", "codex", "failed", fault=f"refused {secret}")
+    line = formatter.format(record("upstream said %s at %s", secret, {"key": secret}, turn=fault))
+    assert secret.removeprefix("Bearer ") not in line
+    assert "***" in line
+
+
+def test_no_key_passes_in_a_traceback() -> None:
+    try:
+        raise ValueError(f"wrong: {SECRETS[0]}")  # noqa: TRY301
+    except ValueError:
+        made = record("a fault")
+        made.exc_info = sys.exc_info()
+    assert SECRETS[0] not in logs.JsonLines().format(made)
+    made.exc_text = None
+    assert SECRETS[0] not in logs.Lines(colour=False).format(made)
+
+
+def test_ordinary_words_stay() -> None:
+    text = "gpt-5.5 -> custom/qwen3-coder-480b completed, 10+2 tokens, codex-nexus runs in nexus-demo"
+    assert text in logs.Lines(colour=False).format(record(text))
+
+
+def test_a_turn_in_json() -> None:
+    told = json.loads(logs.JsonLines().format(record("%s -> %s", "a", "b", turn=TURN)))
+    assert told["message"] == "a -> b"
+    assert told["level"] == "info"
+    assert told["turn"]["upstream"] == "custom/m"
+    assert told["turn"]["input_tokens"] == 10
+    assert told["time"].endswith("+00:00")
+
+
+def test_one_line_for_each_record_in_json() -> None:
+    assert "\n" not in logs.JsonLines().format(record("first\nsecond 你好"))
+
+
+@pytest.mark.parametrize(("status", "colour"), [("completed", "32"), ("incomplete", "33"), ("failed", "31")])
+def test_a_turn_has_the_colour_of_its_outcome(status: Any, colour: str) -> None:
+    turn = TurnRecord("r", 0.0, "m", "p/m", "codex", status)
+    assert f"\x1b[{colour}m" in logs.Lines(colour=True).format(record("turn", turn=turn))
+    assert "\x1b" not in logs.Lines(colour=False).format(record("turn", turn=turn))
+
+
+def test_colours_only_where_they_show() -> None:
+    assert logs.takes_colour(Terminal(), {"TERM": "xterm", "WT_SESSION": "x"})
+    assert not logs.takes_colour(Terminal(), {"NO_COLOR": "1", "WT_SESSION": "x"})
+    assert not logs.takes_colour(Terminal(), {"TERM": "dumb", "WT_SESSION": "x"})
+    assert not logs.takes_colour(io.StringIO(), {})
+    assert not logs.takes_colour(None, {})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX's")
+def test_a_file_is_private_and_rotates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_FILE_BYTES", 1000)
+    file = tmp_path / "new" / "nexus.log"
+    logs.set_up("text", str(file), debug=False)
+    for number in range(100):
+        logging.getLogger("codex_nexus.test").info("line %d of many, which fill the file 你好", number)
+    files = sorted(file.parent.iterdir())
+    assert len(files) == 4
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in files)
+    assert all(path.stat().st_size <= 1100 for path in files)
+    assert "line 99" in file.read_text("utf-8")
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NexusError, match="cannot be written"):
+        logs.set_up("json", str(tmp_path / "file" / "nexus.log"), debug=False)
