@@ -81,12 +81,16 @@ def patch_file(path: str, line: str) -> Answer:
     return sse([call(0, "call_1", "apply_patch", {"input": patch}), finish("tool_calls"), usage(12, 3)])
 
 
+NOT_OURS = "could not create PATH aliases"
+"""Codex puts no helper programs below the system's temporary folder, where this checkout may lie."""
+
+
 def ran_clean(run: CodexRun) -> None:
     """The turn ended well, and Codex had nothing to complain about."""
     assert not run.timed_out, run
     assert run.returncode == 0, run
-    complaints = [line for line in run.stderr.splitlines() if "warning" in line.lower() or "error" in line.lower()]
-    assert not complaints, run
+    loud = [line for line in run.stderr.splitlines() if "warning" in line.lower() or "error" in line.lower()]
+    assert not [line for line in loud if NOT_OURS not in line], run
 
 
 def test_every_model_that_we_ship_is_known_by_url(everything: GatewayProcess, codex: CodexHome) -> None:
