@@ -278,6 +278,15 @@ def workers_of(gateway: GatewayProcess) -> list[int]:
     return [int(pid) for pid in listed.stdout.split()]
 
 
+async def counted(session: aiohttp.ClientSession, gateway: GatewayProcess) -> tuple[float, float]:
+    """Completed turns and turns under way, as any worker tells them."""
+    async with session.get(gateway.base_url.removesuffix("/v1") + "/metrics") as reply:
+        lines = (await reply.text()).splitlines()
+    ended = [line for line in lines if line.startswith("codex_nexus_turns_total{") and 'status="completed"' in line]
+    under_way = [line for line in lines if line.startswith("codex_nexus_turns_running ")]
+    return sum(float(line.split()[-1]) for line in ended), float(under_way[0].split()[-1])
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot share a socket")
 async def test_workers_share_a_port_and_a_store(
     counting: Upstream, tmp_path: Path, session: aiohttp.ClientSession
@@ -300,6 +309,9 @@ async def test_workers_share_a_port_and_a_store(
             await asyncio.sleep(0.1)
         for chain in chains:
             await chain.check(gateway.base_url)
+        turns, running = await counted(session, gateway)
+        assert turns >= 6 * 10, "the counts are the sum of all workers, of the dead one too"
+        assert running == 0
     finally:
         assert await asyncio.to_thread(gateway.stop) == 0
     for pid in after:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from codex_nexus import __version__
-from codex_nexus.errors import NexusError, NotFound, RequestError
+from codex_nexus.errors import Forbidden, NexusError, NotFound, RequestError
 from codex_nexus.gateway import chat, conversations, models, responses, stored, sums, websocket
 from codex_nexus.gateway.guard import admit, cors_headers, preflight_headers
 from codex_nexus.gateway.replies import UpstreamError, client_of, envelope, error_reply, fault_reply
@@ -38,6 +38,7 @@ def make_app(gateway: Gateway) -> web.Application:
         app.router.add_get(f"{prefix}/models", models.index)
         app.router.add_get(f"{prefix}/models/{{id:.+}}", models.one)
         app.router.add_get(f"{prefix}/healthz", _health)
+        app.router.add_get(f"{prefix}/metrics", _metrics)
     app.router.add_route("*", "/{path:.*}", _nowhere)
     return app
 
@@ -86,6 +87,8 @@ async def _door(request: web.Request, handler: Handler) -> web.StreamResponse:
         reply = web.Response(status=500, body=body, content_type="application/json")
     if not reply.prepared:
         reply.headers.update(request[CORS])
+    resource = request.match_info.route.resource
+    request.app[GATEWAY].metrics.replied(resource.canonical if resource else "/{path}", reply.status)
     return reply
 
 
@@ -108,6 +111,13 @@ async def _health(_: web.Request) -> web.Response:
     return web.json_response({"status": "ok", "name": "codex-nexus", "version": __version__})
 
 
+async def _metrics(request: web.Request) -> web.Response:
+    if not request[CALLER].owner:
+        raise Forbidden("The counts are for the gateway's owner: send its access token.", code="owner_only")
+    body, content_type = request.app[GATEWAY].metrics.encoded(request.headers.get("Accept", ""))
+    return web.Response(body=body, headers={"Content-Type": content_type})
+
+
 async def _alive(_: web.Request) -> web.Response:
     """`HEAD /responses`: Codex's doctor asks whether the route exists."""
     return web.Response()
@@ -125,7 +135,7 @@ _KNOWN = [
     for pattern, methods in (
         ("responses|responses/(input_tokens|compact)|responses/[^/]+/cancel|chat/completions", "POST"),
         ("responses/[^/]+", "GET, DELETE"),
-        ("responses/[^/]+/input_items|models|healthz", "GET"),
+        ("responses/[^/]+/input_items|models|healthz|metrics", "GET"),
         ("conversations", "POST"),
         ("conversations/[^/]+", "GET, POST, DELETE"),
         ("conversations/[^/]+/items", "GET, POST"),

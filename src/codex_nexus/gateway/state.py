@@ -14,6 +14,7 @@ from codex_nexus.errors import StoreError
 from codex_nexus.gateway.learned import Learned
 from codex_nexus.gateway.listing import Listings
 from codex_nexus.gateway.live import Watch
+from codex_nexus.gateway.metrics import Metrics
 from codex_nexus.gateway.running import Running
 from codex_nexus.gateway.traffic import Traffic
 from codex_nexus.gateway.upstream import Upstream
@@ -41,6 +42,7 @@ class Gateway:
         self.listings = Listings(self.upstream)
         self.watch = Watch()
         self.traffic = Traffic()
+        self.metrics = Metrics(self.traffic)
         self.store = store
         self.store_trouble = ""
         """Why the last response could not be stored; empty while all is well."""

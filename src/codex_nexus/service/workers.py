@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from pathlib import Path
 from msgspec import structs
 
 from codex_nexus.errors import NexusError
+from codex_nexus.gateway.metrics import SHARED, forget
 from codex_nexus.service.supervisor import Overrides, Supervisor
 
 log = logging.getLogger("codex_nexus.service")
@@ -78,6 +80,7 @@ class _Herd:
         self._born: dict[int, float] = {}
         self._ending = threading.Event()
         self._deaths = 0
+        self._counts = tempfile.TemporaryDirectory(prefix="codex-nexus-")
 
     def run(self, count: int, say: Say) -> int:
         for name in ("SIGINT", "SIGTERM"):
@@ -91,10 +94,11 @@ class _Herd:
                     return 1
         finally:
             self._stop()
+            self._counts.cleanup()
         return 0
 
     def _start(self, number: int) -> None:
-        environ = {**os.environ, SOCKET: str(self._socket.fileno()), WORKER: str(number)}
+        environ = {**os.environ, SOCKET: str(self._socket.fileno()), WORKER: str(number), SHARED: self._counts.name}
         command = [sys.executable, "-m", "codex_nexus", "serve", *self._flags]
         # a session of its own: Ctrl+C in the terminal comes to the parent, which ends the workers in order
         self._workers[number] = subprocess.Popen(  # noqa: S603
@@ -108,6 +112,7 @@ class _Herd:
             status = worker.poll()
             if status is None:
                 continue
+            forget(worker.pid, self._counts.name)
             if number == 0 and status == 0:  # the panel was told to stop
                 self._ending.set()
                 return True
