@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from codex_nexus.gateway.traffic import Traffic, TurnRecord
+from tests.gateway.conftest import Serve
 from tests.serving import CODEX, Served, until
 from tests.upstream import Upstream, cut, finish, sse, stall, status, text, usage
 
@@ -83,7 +84,7 @@ async def test_a_turn_whose_client_went_is_in_the_book(gateway: Served, upstream
 
 
 async def test_chat_completions_are_in_the_book(gateway: Served, upstream: Upstream) -> None:
-    body = {"model": "gpt-5", "messages": []}
+    body: dict[str, object] = {"model": "gpt-5", "messages": []}
     for answer, ending in ((HELLO, "completed"), (status(401, {"error": {"message": "bad"}}), "refused")):
         upstream.script(answer)
         await gateway.ask("POST", "/v1/chat/completions", body)
@@ -94,3 +95,14 @@ async def test_nothing_that_was_said_is_in_the_book(gateway: Served, upstream: U
     upstream.script(sse([text("a private answer"), finish()]))
     await gateway.stream(input="a private question", instructions="private", metadata={"a": "private"})
     assert "private" not in repr(await last(gateway))
+
+
+async def test_a_turn_that_finds_no_route_or_key_is_in_the_book(serve: Serve, upstream: Upstream) -> None:
+    gateway = await serve(provider="deepseek", api_key="")
+    reply = await gateway.create(CODEX, model="gpt-5.6", stream=True)
+    record = await last(gateway)
+    assert reply.status >= 400
+    assert (record.asked, record.upstream, record.client, record.status) == ("gpt-5.6", "", "codex", "refused")
+    assert record.fault == reply.error["message"]
+    assert (gateway.gateway.traffic.turns, gateway.gateway.traffic.failures) == (1, 1)
+    assert upstream.requests == []

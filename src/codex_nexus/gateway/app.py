@@ -74,6 +74,8 @@ async def _door(request: web.Request, handler: Handler) -> web.StreamResponse:
             request[CALLER] = admit(request.headers, request.remote, snapshot)
         reply = await handler(request)
     except NexusError as error:
+        if isinstance(error, RequestError):
+            log.info("%s %s refused: %s", request.method, request.path, error)
         reply = error_reply(error, client_of(request.headers))
     except UpstreamError as error:
         reply = fault_reply(error.fault, client_of(request.headers))

@@ -35,7 +35,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     snapshot = gateway.snapshot
     body = await read_body(request, snapshot.config.body_limit_mb << 20)
     fields, model = _fields(body)
-    route = await gateway.route(snapshot, model, request[CALLER])
+    route = await gateway.route_turn(snapshot, model, request[CALLER], PLAIN.name)
 
     def mapped(destination: Destination) -> bytes:
         if destination.model == model:

@@ -10,7 +10,7 @@ from pathlib import Path
 from aiohttp import web
 from msgspec import Raw
 
-from codex_nexus.errors import StoreError
+from codex_nexus.errors import NoKey, NoRoute, StoreError
 from codex_nexus.gateway.learned import Learned
 from codex_nexus.gateway.listing import Listings
 from codex_nexus.gateway.live import Watch
@@ -48,6 +48,19 @@ class Gateway:
         """Why the last response could not be stored; empty while all is well."""
         self._rests_until = 0.0
         self.running = Running()
+
+    async def route_turn(self, snapshot: Snapshot, asked: str, caller: Caller, client: str) -> Route:
+        """The same as `route` for a turn: a refusal stands in the book and in the log.
+
+        Raises:
+            NoRoute, NoKey: see routing.
+        """
+        try:
+            return await self.route(snapshot, asked, caller)
+        except (NoRoute, NoKey) as error:
+            self.traffic.refuse(asked, client, str(error))
+            logging.getLogger("codex_nexus.turn").info("%s refused: %s", asked or "(no model)", error)
+            raise
 
     async def route(self, snapshot: Snapshot, asked: str, caller: Caller) -> Route:
         """The route of a model name; asks a provider for its list only when that decides what the name means.

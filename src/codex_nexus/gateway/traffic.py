@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,7 +25,7 @@ class TurnRecord(Struct):
         id: the response's id.
         at: unix time of its beginning.
         asked: the model name that the client asked for.
-        upstream: `provider/model` that serves it.
+        upstream: `provider/model` that serves it; empty when no route was found.
         client: `codex` or `plain`.
         seconds: how long it took; so far, while it runs.
         fault: why it failed, as the client was told.
@@ -66,6 +67,11 @@ class Traffic:
         self.turns += 1
         self._tell(record)
         return record
+
+    def refuse(self, asked: str, client: str, fault: str) -> None:
+        """A turn that ends before it has a route."""
+        record = self.begin(f"refused_{secrets.token_hex(8)}", asked, "", client)
+        self.end(record, "refused", fault=fault)
 
     def end(self, record: TurnRecord, status: TurnStatus, response: Response | None = None, fault: str = "") -> None:
         """A turn has ended; a second call changes nothing."""

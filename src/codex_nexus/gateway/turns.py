@@ -78,7 +78,7 @@ async def answer(gateway: Gateway, asked: CreateResponse, asker: Asker, stored: 
         NexusError, UpstreamError: it cannot be answered, and nothing went out yet.
     """
     snapshot = gateway.snapshot
-    route = await gateway.route(snapshot, asked.model or "", asker.caller)
+    route = await gateway.route_turn(snapshot, asked.model or "", asker.caller, asker.client.name)
     turn = open_turn(asked, stored, asker.client, new_id, int(time.time()))
     name = route.destinations[0].name
     door.headers |= {"x-nexus-upstream": ascii_only(name), "x-models-etag": gateway.etag(snapshot)}
