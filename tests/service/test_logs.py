@@ -70,6 +70,13 @@ def test_no_key_passes_in_a_traceback() -> None:
     assert SECRETS[0] not in logs.Lines(colour=False).format(made)
 
 
+def test_foreign_words_neither_steer_the_terminal_nor_pass_for_a_line_of_ours() -> None:
+    line = logs.Lines(colour=False).format(record("refused: %s", "\x1b]0;evil\x07 no\r\n12:00:00 I resp_1 completed"))
+    head, continued = line.split("\n")
+    assert head.endswith(r"refused: \x1b]0;evil\x07 no\x0d")
+    assert continued == "    12:00:00 I resp_1 completed"
+
+
 def test_ordinary_words_stay() -> None:
     text = "gpt-5.5 -> custom/qwen3-coder-480b completed, 10+2 tokens, codex-nexus runs in nexus-demo"
     assert text in logs.Lines(colour=False).format(record(text))

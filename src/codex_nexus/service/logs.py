@@ -25,7 +25,8 @@ _RESET, _DIM = "\x1b[0m", "\x1b[2m"
 _LEVELS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31m"}
 _OUTCOMES = {"completed": "\x1b[32m", "incomplete": "\x1b[33m", "failed": "\x1b[31m", "refused": "\x1b[31m"}
 
-
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {ord("\t"): "\t", ord("\n"): "\n    "}
+"""Words of clients and providers stand in the log: they may not steer the terminal nor look like a line of ours."""
 _OURS = re.compile(r"\bnexus-[\w-]{16,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 """Our own access tokens, and what a login hands out."""
 
@@ -41,6 +42,11 @@ class Lines(logging.Formatter):
     def __init__(self, *, colour: bool, day: bool = False) -> None:
         super().__init__("%(asctime)s %(levelname).1s %(message)s", "%Y-%m-%d %H:%M:%S" if day else "%H:%M:%S")
         self._colour = colour
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - overrides the library's
+        """The line before its traceback, if there is one."""
+        record.message = record.message.translate(_CONTROLS)
+        return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without secrets."""
