@@ -1,4 +1,5 @@
 # The gateway alone, for a server. The control panel listens on the container's own loopback only.
+# `docker stop --time 20`: running answers get ten seconds to finish.
 FROM python:3.13-slim
 
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -10,7 +11,7 @@ RUN pip install --constraint constraints.txt ".[postgres,socks]" \
     && useradd --uid 10001 --create-home --shell /usr/sbin/nologin nexus \
     && install -d -m 0700 -o nexus -g nexus /data
 
-USER nexus
+USER 10001
 WORKDIR /home/nexus
 ENV CODEX_NEXUS_HOME=/data
 VOLUME /data

@@ -31,7 +31,7 @@ class Core(NamedTuple):
 
     turn: ModuleType
     events: ModuleType
-    responses: ModuleType
+    create: ModuleType
     clients: ModuleType
     dialect: ModuleType
 
@@ -41,9 +41,14 @@ def load(source: Path) -> Core:
     if str(source) not in sys.path:
         sys.path.insert(0, str(source))
     from codex_nexus.translate import clients, dialect, turn  # noqa: PLC0415
-    from codex_nexus.wire import events, responses  # noqa: PLC0415
+    from codex_nexus.wire import events  # noqa: PLC0415
 
-    return Core(turn, events, responses, clients, dialect)
+    try:
+        from codex_nexus.wire import create  # noqa: PLC0415
+    except ImportError:  # an older checkout
+        from codex_nexus.wire import responses as create  # noqa: PLC0415
+
+    return Core(turn, events, create, clients, dialect)
 
 
 def reads(per_read: int) -> list[bytes]:
@@ -72,7 +77,7 @@ def open_turn(core: Core, body: bytes, client: Any) -> Any:
     def new_id(prefix: str) -> str:
         return f"{prefix}_{next(count):032x}"
 
-    turn = core.turn.open_turn(core.responses.decode_create(body), [], client, new_id, _NOW)
+    turn = core.turn.open_turn(core.create.decode_create(body), [], client, new_id, _NOW)
     turn.to_chat(core.dialect.DEFAULT, "deepseek-chat")
     return turn
 

@@ -10,8 +10,8 @@ from typing import Any
 from codex_nexus.translate.clients import CODEX, PLAIN, Client
 from codex_nexus.translate.dialect import DEFAULT, Dialect
 from codex_nexus.translate.turn import Turn, open_turn
+from codex_nexus.wire.create import decode_create
 from codex_nexus.wire.events import EventEncoder
-from codex_nexus.wire.responses import decode_create
 
 NOW = 1_700_000_000
 CLIENTS = (PLAIN, CODEX)
@@ -26,13 +26,13 @@ def counted_ids() -> Callable[[str], str]:
 
 def opened(request: dict[str, Any] | None = None, client: Client = PLAIN) -> Turn:
     """A turn for a request."""
-    create = decode_create(json.dumps(ASKED | (request or {})).encode())
+    create = decode_create(json.dumps(ASKED | (request or {})).encode(), chained=True)
     return open_turn(create, [], client, counted_ids(), NOW)
 
 
 def chat_of(request: dict[str, Any], dialect: Dialect = DEFAULT, model: str = "m") -> dict[str, Any]:
-    """The Chat request that a Responses request becomes."""
-    return json.loads(opened(request).to_chat(dialect, model))
+    """The Chat request that a Responses request becomes, mended wherever that can be done."""
+    return json.loads(opened(request, CODEX).to_chat(dialect, model))
 
 
 def played(turn: Turn, pieces: Iterable[bytes]) -> bytes:

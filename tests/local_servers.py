@@ -11,15 +11,17 @@ from typing import Any, Self
 from aiohttp import web
 
 Pages = dict[str, Any]
-"""`GET /path` or `POST /path` -> what is answered, or a function of the decoded body; an int is a bare status."""
+"""`GET /path` or `POST /path` -> what is answered, or a function of the decoded body; an int is a bare status, a text
+a web page."""
 
 
 class LocalServer:
-    """`asked` holds method, path and body of every request, in order."""
+    """`asked` holds method, path and body of every request, in order, `keys` their Authorization headers."""
 
     def __init__(self, pages: Pages, delay_s: float = 0.0) -> None:
         self.pages = pages
         self.asked: list[tuple[str, str, Any]] = []
+        self.keys: list[str] = []
         self._delay_s = delay_s
         self._runner: web.AppRunner | None = None
         self.port = 0
@@ -48,12 +50,15 @@ class LocalServer:
         body = await request.read()
         asked = json.loads(body) if body else None
         self.asked.append((request.method, request.path, asked))
+        self.keys.append(request.headers.get("Authorization", ""))
         await asyncio.sleep(self._delay_s)
         page = self.pages.get(f"{request.method} {request.path}", 404)
         if isinstance(page, Callable):
             page = page(asked)
         if isinstance(page, int):
             return web.json_response({"error": {"message": "no"}}, status=page)
+        if isinstance(page, str):
+            return web.Response(text=page, content_type="text/html")
         return web.json_response(page)
 
 
@@ -103,4 +108,8 @@ LLAMACPP: Pages = {
     "GET /props": {"default_generation_settings": {"n_ctx": 40960}, "modalities": {"vision": False}},
 }
 VLLM: Pages = {"GET /v1/models": listed("coder", owned_by="vllm", max_model_len=65536)}
-SGLANG: Pages = {"GET /v1/models": listed("moe", owned_by="sglang", max_model_len=32768)}
+SGLANG: Pages = {
+    "GET /v1/models": listed("moe", owned_by="sglang", max_model_len=32768),
+    "GET /get_server_info": {"model_path": "moe", "context_length": 16384, "max_total_num_tokens": 90000},
+    "GET /model_info": {"model_path": "moe", "is_generation": True, "has_image_understanding": True},
+}

@@ -271,6 +271,15 @@ DIALECTS: list[Dialect] = [
     Dialect(family="own", reasoning_field="reasoning_details", json_schema="gemini", images="data+url"),
     Dialect(family="own", reasoning_field="extra_content", tool_to_user_bridge=True, max_tools=2),
     Dialect(family="own", reasoning_field="reasoning", reasoning_replay="all", reasoning_missing="empty"),
+    Dialect(family="own", reasoning_field="extra_content", dummy_signature=True, tool_images="in_tool"),
+    Dialect(family="own", reasoning_field="reasoning_details", reasoning_missing="empty", unsigned_reasoning=False),
+    Dialect(max_tools=0, strict="keep", only_params=("stream_options", "tool_choice", "max_tokens"), max_temperature=1),
+    Dialect(
+        reasoning_param="thinking",
+        thinking_budgets={"low": 100},
+        extra_body={"thinking": Raw(b'{"type":"enabled","keep":"all"}')},
+        drop_params=("top_p", "tool_choice"),
+    ),
 ]
 dialects = st.sampled_from(DIALECTS)
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,6 +145,26 @@ def ended(*flags: str) -> subprocess.CompletedProcess[str]:
     """`codex-nexus` that cannot start."""
     command = [sys.executable, "-m", "codex_nexus", *flags]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.usefixtures("home")
+def test_ctrl_c_ends_the_demo_and_the_codex_that_it_started(tmp_path: Path) -> None:
+    program, mark = tmp_path / "codex", tmp_path / "process"
+    program.write_text(f"#!/bin/sh\necho $$ > {mark}.new && mv {mark}.new {mark}\nexec sleep 60\n")
+    program.chmod(0o755)
+    environ = os.environ | {"CODEX_BIN": str(program), "XDG_CACHE_HOME": str(tmp_path / "caches")}
+    command = [sys.executable, "-m", "codex_nexus", "demo"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + PATIENCE
+        while not mark.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, complaint) == (130, "codex-nexus: stopped with Ctrl+C.\n")
+    assert list((tmp_path / "caches").iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text()), 0)
 
 
 def is_well(address: str) -> bool:

@@ -127,11 +127,11 @@ def test_every_variable_is_documented(name: str) -> None:
 
 
 def routes(app: web.Application) -> Iterator[tuple[str, str]]:
-    """Methods and paths, without the prefix; a HEAD that only goes with a GET is left out."""
+    """Methods and paths, without the prefix and slashes too many; a HEAD that only goes with a GET is left out."""
     found = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource is not None}
     for method, path in found:
         if method != "*" and (method != "HEAD" or ("GET", path) not in found or path.endswith("/responses")):
-            yield method, path.removeprefix("/v1")
+            yield method, "/" + path.removeprefix("/v1").strip("/")
 
 
 def told(text: str) -> set[tuple[str, str]]:

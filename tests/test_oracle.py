@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from codex_nexus.translate.clients import PLAIN
 from codex_nexus.translate.dialect import DEFAULT, Dialect
 from tests import oracle
 from tests.chat_rules import broken
 from tests.driving import answered, call, chunks
+from tests.schema_rules import schema_faults
 
 Events = list[dict[str, Any]]
 
@@ -161,13 +163,20 @@ USER = {"role": "user", "content": "hi"}
 CALL = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 ASKS = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 RESULT = {"role": "tool", "tool_call_id": "a", "content": "x"}
-TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+NAMED = {"type": "function", "function": {"name": "f"}}
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+
+
+def chat(*messages: dict[str, Any], dialect: Dialect = DEFAULT, **fields: Any) -> list[str]:
+    """What is found wrong with a request of these messages that is otherwise in order."""
+    body = {"model": "m", "stream": True, "messages": [*messages], "stream_options": {"include_usage": True}} | fields
+    return broken({name: value for name, value in body.items() if value is not ...}, dialect)
 
 
 def test_a_legal_chat_passes() -> None:
-    assert (
-        broken({"messages": [{"role": "system", "content": "s"}, USER, ASKS, RESULT], "tools": [TOOL]}, DEFAULT) == []
-    )
+    assert chat({"role": "system", "content": "s"}, USER, ASKS, RESULT, tools=[TOOL]) == []
+    assert chat(USER, tools=[TOOL], tool_choice=NAMED, temperature=2, max_tokens=5) == []
 
 
 @pytest.mark.parametrize(
@@ -184,17 +193,28 @@ def test_a_legal_chat_passes() -> None:
         [USER, ASKS, RESULT, ASKS, RESULT],
         [USER, ASKS | {"content": ""}, RESULT],
         [USER, ASKS | {"tool_calls": []}, USER],
+        [USER, ASKS | {"tool_calls": [CALL | {"index": 0}]}, RESULT],
+        [USER, ASKS | {"tool_calls": [CALL | {"id": ""}]}, RESULT | {"tool_call_id": ""}],
         [USER, ASKS | {"tool_calls": [CALL | {"function": {"name": "a b", "arguments": "{}"}}]}, RESULT],
         [USER, ASKS | {"tool_calls": [CALL | {"function": {"name": "f", "arguments": "[]"}}]}, RESULT],
         [USER, ASKS | {"tool_calls": [CALL | {"function": {"name": "f", "arguments": '{"a":NaN}'}}]}, RESULT],
+        [USER, ASKS | {"reasoning": "x"}, RESULT],
+        [USER, {"role": "assistant", "content": "a", "reasoning_content": "x"}, USER],
         [USER | {"content": ""}],
+        [USER | {"content": " "}],
+        [USER | {"content": []}],
         [USER | {"name": "me"}],
         [USER, ASKS, RESULT | {"content": ""}],
+        [USER, ASKS, RESULT | {"content": [PICTURE]}],
+        [USER, {"role": "system", "content": [PICTURE]}],
+        [USER | {"content": [{"type": "text", "text": ""}]}],
+        [USER | {"content": [{"type": "input_audio"}]}],
         [USER | {"content": [{"type": "image_url", "image_url": {"url": "https://x.test"}}]}],
+        [USER | {"content": [{"type": "image_url", "image_url": PICTURE["image_url"] | {"detail": "original"}}]}],
     ],
 )
 def test_a_broken_chat_is_noticed(messages: list[dict[str, Any]]) -> None:
-    assert broken({"messages": messages}, DEFAULT) != []
+    assert chat(*messages) != []
 
 
 @pytest.mark.parametrize(
@@ -202,14 +222,50 @@ def test_a_broken_chat_is_noticed(messages: list[dict[str, Any]]) -> None:
     [
         ({"tools": []}, DEFAULT),
         ({"tools": [TOOL, TOOL]}, DEFAULT),
+        ({"tools": [TOOL | {"strict": True}]}, DEFAULT),
+        ({"tools": [{"type": "function", "function": TOOL["function"] | {"strict": True}}]}, DEFAULT),
+        ({"tools": [{"type": "function", "function": {"name": "9", "parameters": {}}}]}, DEFAULT),
         ({"tools": [TOOL]}, Dialect(max_tools=0)),
+        ({"tools": [TOOL], "parallel_tool_calls": True}, DEFAULT),
+        ({"tools": [TOOL], "tool_choice": "any"}, DEFAULT),
+        ({"tools": [TOOL], "tool_choice": NAMED}, Dialect(tool_choice=("auto",))),
+        ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "g"}}}, DEFAULT),
+        ({"tools": [TOOL], "tool_choice": "required"}, Dialect(tool_choice_thinking=("auto",))),
         ({"tool_choice": "auto"}, DEFAULT),
-        ({"user": None}, DEFAULT),
+        ({"user": None}, Dialect(known_params=("user",))),
+        ({"user": "u"}, DEFAULT),
+        ({"store": False}, DEFAULT),
+        ({"top_p": 1}, Dialect(only_params=("stream_options",))),
+        ({"top_p": 1}, Dialect(drop_params=("top_p",))),
+        ({}, Dialect(extra_body={"a": Raw(b"1")})),
+        ({"stream": False}, DEFAULT),
+        ({"stream_options": ...}, DEFAULT),
+        ({}, Dialect(stream_usage="implicit")),
         ({"max_tokens": 1, "max_completion_tokens": 1}, DEFAULT),
+        ({"max_tokens": 9}, Dialect(max_output=8)),
+        ({"max_tokens": 9}, Dialect(context_window=8)),
+        ({}, Dialect(default_output=8)),
+        ({"temperature": 1.5}, Dialect(max_temperature=1)),
+        ({"response_format": {"type": "json_schema"}}, Dialect(response_format="object")),
+        ({"response_format": {"type": "json_object"}}, DEFAULT),
+        ({"response_format": {"type": "json_schema"}, "tools": [TOOL]}, Dialect(tools_exclude_response_format=True)),
+        ({"reasoning_effort": "low"}, DEFAULT),
+        ({"reasoning_effort": "low"}, Dialect(reasoning_param="effort", efforts=("high",))),
+        ({"thinking": {"type": "enabled"}, "enable_thinking": True}, Dialect(reasoning_param="thinking")),
+        ({"thinking": {"keep": "all"}}, Dialect(reasoning_param="thinking")),
+        ({"thinking": {"type": "disabled"}}, Dialect(reasoning_param="thinking", thinking_off="refused")),
+        ({"thinking": {"type": "disabled", "keep": "all"}}, Dialect(reasoning_param="thinking")),
+        (
+            {"thinking": {"type": "disabled"}, "reasoning_effort": "low"},
+            Dialect(reasoning_param="thinking+effort"),
+        ),
+        ({"enable_thinking": False, "thinking_budget": 5}, Dialect(reasoning_param="enable_thinking")),
+        ({"enable_thinking": "true"}, Dialect(reasoning_param="enable_thinking")),
+        ({"reasoning": {"effort": "low", "max_tokens": 5}}, Dialect(reasoning_param="effort_obj")),
     ],
 )
 def test_broken_fields_are_noticed(fields: dict[str, Any], dialect: Dialect) -> None:
-    assert broken({"messages": [USER]} | fields, dialect) != []
+    assert chat(USER, dialect=dialect, **fields) != []
 
 
 @pytest.mark.parametrize(
@@ -219,7 +275,60 @@ def test_broken_fields_are_noticed(fields: dict[str, Any], dialect: Dialect) -> 
         ([USER, ASKS, RESULT, USER], Dialect(tool_to_user_bridge=True)),
         ([USER, ASKS, RESULT], Dialect(tool_id="alnum9")),
         ([USER, ASKS, RESULT], Dialect(assistant_content="omit")),
+        ([USER, ASKS, RESULT], Dialect(dummy_signature=True)),
+        ([USER, ASKS, RESULT], Dialect(reasoning_missing="empty")),
+        ([USER, ASKS | {"reasoning_content": "x"}, RESULT], Dialect(reasoning_replay="never")),
+        ([USER | {"content": [PICTURE]}], Dialect(images="none")),
     ],
 )
 def test_the_rules_of_a_dialect_are_noticed(messages: list[dict[str, Any]], dialect: Dialect) -> None:
-    assert broken({"messages": messages}, dialect) != []
+    assert chat(*messages) == []
+    assert chat(*messages, dialect=dialect) != []
+
+
+def of(child: Any) -> dict[str, Any]:
+    """A schema with this property."""
+    return {"type": "object", "properties": {"a": child}}
+
+
+@pytest.mark.parametrize("subset", ["plain", "mfjs", "gemini"])
+@pytest.mark.parametrize(
+    "schema",
+    [5, {"properties": {}}, {"type": "object"}, {"type": "object", "properties": {}, "anyOf": []}, of(True)],
+)
+def test_a_schema_that_nobody_takes_is_noticed(schema: Any, subset: str) -> None:
+    assert list(schema_faults(schema, subset)) != []
+
+
+@pytest.mark.parametrize("subset", ["plain", "mfjs", "gemini"])
+def test_an_ordinary_schema_passes(subset: str) -> None:
+    text = {"type": "string", "description": "d", "enum": ["x"]}
+    assert list(schema_faults(of({"type": "array", "items": text}) | {"required": ["a"]}, subset)) == []
+
+
+@pytest.mark.parametrize(
+    ("child", "subset"),
+    [
+        ({"$ref": "#"}, "plain"),
+        ({"anyOf": [{"const": 1}]}, "plain"),
+        ({}, "mfjs"),
+        ({"type": ["string", "null"]}, "mfjs"),
+        ({"type": "string", "anyOf": [{"type": "string"}]}, "mfjs"),
+        ({"anyOf": []}, "mfjs"),
+        ({"anyOf": [{}]}, "gemini"),
+        ({"type": "string", "pattern": "a"}, "mfjs"),
+        ({"type": "string", "format": "uri", "default": "a"}, "gemini"),
+        ({"type": "integer", "enum": [1]}, "gemini"),
+        ({"type": "integer", "enum": ["1"]}, "mfjs"),
+        ({"type": "string", "enum": []}, "mfjs"),
+        ({"type": "integer", "default": True}, "mfjs"),
+        ({"type": "object", "required": ["x"]}, "gemini"),
+        ({"type": "object", "additionalProperties": {}}, "mfjs"),
+        ({"type": "object", "additionalProperties": {"type": "string"}}, "gemini"),
+        ({"type": "array"}, "gemini"),
+        ({"type": "array", "items": {}}, "mfjs"),
+        ({"type": "string", "minLength": 2, "maxLength": 1}, "mfjs"),
+    ],
+)
+def test_a_schema_that_a_picky_server_refuses_is_noticed(child: Any, subset: str) -> None:
+    assert list(schema_faults(of(child), subset)) != []

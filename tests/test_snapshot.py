@@ -115,3 +115,12 @@ def test_a_folder_in_place_of_the_file_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "providers.json").mkdir()
     with pytest.raises(ConfigError, match="cannot be read"):
         load_catalogue(tmp_path)
+
+
+def test_a_provider_at_another_address_remembers_its_usual_one() -> None:
+    usual = shipped().providers["kimi"]
+    snapshot = world({"provider_addresses": {"kimi": "https://api.moonshot.cn/v1/"}})
+    moved = snapshot.catalogue.providers["kimi"]
+    assert moved.base_url == "https://api.moonshot.cn/v1"
+    assert moved.other_urls == {"usual": usual.base_url, **usual.other_urls}
+    assert snapshot.catalogue.providers["deepseek"] is shipped().providers["deepseek"]

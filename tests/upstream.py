@@ -236,6 +236,7 @@ class Upstream:
         self.requests: list[Recorded] = []
         self.lookups: list[Recorded] = []
         self.models = list(models)
+        self.no_models: tuple[int, Any] | None = None  # status and body in the place of the list
         self.port = port
         self.aborted = Moment()
         self._answers: list[Scripted] = list(answers)
@@ -273,6 +274,8 @@ class Upstream:
         self.lookups.append(_record(request, b""))
         if not request.path.endswith("/models"):
             return web.json_response({"error": {"message": "no such page", "code": "not_found"}}, status=404)
+        if self.no_models is not None:
+            return web.json_response(self.no_models[1], status=self.no_models[0])
         listed = [{"id": name, "object": "model", "created": 0, "owned_by": "tests"} for name in self.models]
         return web.json_response({"object": "list", "data": listed})
 

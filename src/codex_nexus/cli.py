@@ -25,12 +25,13 @@ _FILES = (
 
 def main(argv: list[str] | None = None) -> int:
     """Runs a verb and gives the exit code."""
-    parser = _parser()
-    arguments = parser.parse_args(argv)
-    _set_up_output(debug=arguments.dev)
+    _set_up_output()
+    arguments = _parser().parse_args(argv)
+    _set_up_log(debug=arguments.dev)
     try:
         return _VERBS[arguments.verb or "serve"](arguments)
     except KeyboardInterrupt:
+        print("codex-nexus: stopped with Ctrl+C.", file=sys.stderr)
         return 130
     except NexusError as error:
         if arguments.dev:
@@ -65,11 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--offline", action="store_true", help="ask no provider (otherwise: a few tokens each)")
     models = verbs.add_parser("models", help="what a provider offers: windows, output, images, prices")
     models.add_argument("provider", nargs="?", default="", help="a provider's id; without one: all that can be used")
-    models.add_argument("--scan", action="store_true", help="find local servers on their usual ports")
+    models.add_argument("--scan", action="store_true", help="find this machine's model servers on their usual ports")
     models.add_argument("--json", action="store_true", help="the same as JSON")
     probe = verbs.add_parser(
         "probe", help="have a small real conversation with a model, and say what works and what to set",
-        epilog="It costs a few thousand tokens. Exit codes: 0 good, 1 the model cannot serve Codex.",
+        epilog="It costs a few thousand tokens. Exit codes: 0 good, 1 the model cannot serve Codex, 130 Ctrl+C.",
     )  # fmt: skip
     probe.add_argument("model", metavar="PROVIDER[/MODEL]", help="a provider's id, perhaps with one of its models")
     probe.add_argument("--json", action="store_true", help="the table as JSON")
@@ -120,10 +121,14 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _set_up_output(*, debug: bool) -> None:
+def _set_up_output() -> None:
+    """Before the first word: a terminal of an old code page must not stop a help text."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)
+
+
+def _set_up_log(*, debug: bool) -> None:
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.INFO,
         format="%(asctime)s %(levelname).1s %(message)s",
@@ -159,7 +164,8 @@ def _say(text: str) -> None:
 
 def _services(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
     from codex_nexus.config.file import home_folder
-    from codex_nexus.service.supervisor import Overrides, Supervisor
+    from codex_nexus.service.files import Overrides
+    from codex_nexus.service.supervisor import Supervisor
 
     overrides = Overrides(arguments.host, arguments.port, inject=not arguments.no_inject)
     if arguments.workers and arguments.workers > 1:
@@ -167,7 +173,8 @@ def _services(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
 
         if arguments.log_file:
             raise ConfigError("--log-file", ["several workers cannot rotate one file; take the terminal's output."])
-        return run_workers(home_folder(), overrides, arguments.workers, say, ("--log-format", arguments.log_format))
+        flags = ("--log-format", arguments.log_format, *(("--dev",) if arguments.dev else ()))
+        return run_workers(home_folder(), overrides, arguments.workers, say, flags)
     if "CODEX_NEXUS_SOCKET" in os.environ:
         from codex_nexus.service.workers import as_worker
 

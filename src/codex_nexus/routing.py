@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
+import msgspec
 from msgspec import Struct
 
 from codex_nexus.config.model import Target
@@ -25,11 +27,13 @@ class Caller(Struct, frozen=True):
         owner: on loopback, or with the access token: may use the owner's keys.
         bearer: a key of the caller's own that may be forwarded, or empty.
         identity: tells stored responses of different callers apart; empty for the owner.
+        agent: the program that asks, as its `User-Agent` says.
     """
 
     owner: bool
     bearer: str = ""
     identity: str = ""
+    agent: str = ""
 
 
 class Destination(Struct, frozen=True):
@@ -40,6 +44,8 @@ class Destination(Struct, frozen=True):
     keys: tuple[str, ...]
     """In the order to try; one empty key when the provider needs none."""
     dialect: Dialect
+    headers: dict[str, str] = {}
+    """What the provider is told of the client (see `introduced`)."""
 
     @property
     def name(self) -> str:
@@ -158,6 +164,26 @@ def _destination(snapshot: Snapshot, target: Target, caller: Caller, route_key: 
         raise NoRoute(f"No model of '{record.id}' is named for this request: set one in 'model_routes'.")
     keys = usable_keys(snapshot, record, caller, route_key)
     return Destination(record, target.model, keys, snapshot.catalogue.dialect(record.id, target.model))
+
+
+def introduced(route: Route, agent: str, conversation: str | None) -> Route:
+    """The route with what its providers want to be told of the client, each in its own header."""
+    told = {"user_agent": agent, "conversation": _header_safe(conversation or "")}
+
+    def introduced_to(destination: Destination) -> Destination:
+        wanted = destination.provider.forward
+        headers = {header: told[what] for header, what in wanted.items() if told[what]}
+        return msgspec.structs.replace(destination, headers=headers) if headers else destination
+
+    return Route(route.asked, tuple(introduced_to(destination) for destination in route.destinations))
+
+
+def _header_safe(text: str) -> str:
+    """The text itself as long as a header may hold it, else a name of the same text."""
+    return text if _HEADER.fullmatch(text) else hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+_HEADER = re.compile(r"[\x21-\x7e]{0,200}")
 
 
 def usable_keys(snapshot: Snapshot, record: ProviderRecord, caller: Caller, route_key: str = "") -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from codex_nexus.config.model import Config, unknown_providers, written
 from codex_nexus.config.secrets import Secret
 from codex_nexus.errors import ConfigError
 from codex_nexus.providers import catalogue
-from codex_nexus.providers.catalogue import Catalogue
+from codex_nexus.providers.catalogue import Catalogue, ProviderRecord
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -49,7 +49,7 @@ def build(config: Config, known: Catalogue, environ: Mapping[str, str] | None = 
     problems = unknown_providers(config, known.providers.__contains__)
     if problems:
         raise ConfigError("config.json", problems)
-    known = _with_custom(known, config)
+    known = _placed(known, config)
 
     def revealed(secret: Secret) -> str:
         return secret.reveal(environ)
@@ -68,12 +68,21 @@ def build(config: Config, known: Catalogue, environ: Mapping[str, str] | None = 
     )
 
 
-def _with_custom(known: Catalogue, config: Config) -> Catalogue:
-    custom = known.providers.get("custom")
-    if custom is None or not config.custom_upstream:
-        return known
-    placed = msgspec.structs.replace(custom, base_url=config.custom_upstream.rstrip("/"))
-    return Catalogue({**known.providers, "custom": placed}, known.families)
+def _placed(known: Catalogue, config: Config) -> Catalogue:
+    """The catalogue with the addresses that the user has chosen."""
+    urls = {**config.provider_addresses}
+    if config.custom_upstream:
+        urls["custom"] = config.custom_upstream
+    placed = {
+        name: _at(known.providers[name], url.rstrip("/")) for name, url in urls.items() if name in known.providers
+    }
+    return Catalogue({**known.providers, **placed}, known.families, known.own) if placed else known
+
+
+def _at(record: ProviderRecord, url: str) -> ProviderRecord:
+    """The provider at another address; its usual one is one of its others then."""
+    others = {"usual": record.base_url, **record.other_urls} if record.base_url else record.other_urls
+    return msgspec.structs.replace(record, base_url=url, other_urls=others)
 
 
 def _etag(config: Config, known: Catalogue) -> str:

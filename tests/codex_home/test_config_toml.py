@@ -157,6 +157,30 @@ def test_the_model_that_was_picked_stays_when_the_gateway_moves() -> None:
     assert data(after)["model"] == "picked"
 
 
+@pytest.mark.parametrize("text", [None, "", 'model = "gpt-5.5" # mine\n', "[tui]\nnotifications = false\n"])
+def test_another_default_model_takes_the_place_of_the_one_that_we_wrote(text: str | None) -> None:
+    for name in ("odd, (name)", "a/b:c", "次の"):
+        written = planned(planned(text, SWITCH), msgspec.structs.replace(SWITCH, model=name))
+        assert data(written)["model"] == name
+        again = plan(written, msgspec.structs.replace(SWITCH, model=name))
+        assert not again.changed
+        assert undo(written) == text
+
+
+def test_a_default_without_a_model_takes_our_line_away_and_brings_it_back() -> None:
+    none = msgspec.structs.replace(SWITCH, model="")
+    without = planned(planned("", SWITCH), none)
+    assert "model" not in data(without)
+    assert not plan(without, none).changed
+    assert data(planned(without, SWITCH))["model"] == "some-model"
+
+
+def test_a_picked_model_survives_another_default() -> None:
+    picked = planned("", SWITCH).replace('"some-model"', '"picked"')
+    other = msgspec.structs.replace(SWITCH, model="another")
+    assert data(planned(picked, other))["model"] == "picked"
+
+
 def test_turning_the_default_off_brings_the_users_own_back() -> None:
     text = "model = 'old'\n"
     assert data(planned(planned(text, SWITCH), WISH))["model"] == "old"

@@ -13,7 +13,8 @@ from codex_nexus.config.file import load
 from codex_nexus.errors import ConfigError, NexusError
 from codex_nexus.service import codex
 from codex_nexus.service.codex import alive, at_start, default_model, eject, inject, local_address
-from codex_nexus.service.supervisor import Overrides, Supervisor
+from codex_nexus.service.files import Files, Overrides
+from codex_nexus.service.supervisor import Supervisor
 from codex_nexus.snapshot import Snapshot
 
 CONFIG = {"provider": "custom", "custom_upstream": "http://127.0.0.1:9/v1", "port": 5811, "access_token": "nexus-t"}
@@ -36,7 +37,7 @@ class World:
         (self.home / "config.json").write_text(json.dumps(text))
 
     def snapshot(self) -> Snapshot:
-        return Supervisor(self.home, Overrides(), self.said.append).read()
+        return Files(self.home, Overrides(), self.said.append).read()[1]
 
     def start(self, port: int = 5811) -> list[str]:
         self.said.clear()

@@ -11,7 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from codex_nexus.service.supervisor import Overrides, Supervisor
+from codex_nexus.service.files import Overrides
+from codex_nexus.service.supervisor import Supervisor
 from tests.upstream import Upstream
 
 KEY = "sk-upstream-0123456789"

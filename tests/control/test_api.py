@@ -7,9 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
+from codex_nexus.providers.catalogue import shipped
+from codex_nexus.service.files import Overrides
+from codex_nexus.service.supervisor import Supervisor
 from tests.control.conftest import KEY, Panel
+from tests.local_servers import LLAMACPP, OLLAMA, LocalServer
 from tests.upstream import Upstream, finish, sse, status, text, usage
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -253,9 +258,17 @@ async def test_a_probe_tries_an_address_that_is_not_saved(panel: Panel, upstream
     assert not upstream.lookups
 
 
+async def test_a_probe_tries_another_address_of_a_known_provider(panel: Panel, upstream: Upstream) -> None:
+    async with Upstream(models=("elsewhere",)) as other:
+        reply = await panel.post("models", {"provider": "qwen", "key": "sk-tried", "address": other.base_url})
+    assert reply.json["models"][0]["id"] == "elsewhere"
+    assert other.lookups[-1].headers["authorization"] == "Bearer sk-tried"
+
+
 @pytest.mark.parametrize(
     ("asked", "status_", "said"),
     [
+        ({"provider": "qwen", "address": "nonsense"}, 400, "is not a URL"),
         ({"provider": "nobody"}, 400, "no provider 'nobody'"),
         ({}, 400, "'provider' must be a text"),
         ({"provider": "custom", "custom_upstream": "http://127.0.0.1:9"}, 502, "cannot be reached"),
@@ -272,8 +285,36 @@ async def test_a_probe_that_fails_says_why(panel: Panel, asked: dict[str, str], 
     assert said in reply.error["message"]
 
 
-async def test_local_providers_are_found_or_not(panel: Panel) -> None:
-    assert isinstance((await panel.get("local")).json["providers"], list)
+async def test_a_probe_tells_what_the_terminal_tells(panel: Panel, home: Path) -> None:
+    async with LocalServer(OLLAMA) as server:
+        reply = await panel.post("models", {"provider": "ollama", "address": server.base_url})
+    [gemma, *_] = reply.json["models"]
+    assert (gemma["id"], gemma["context_window"], gemma["at_most"], gemma["images"]) == ("gemma3:4b", 8192, False, True)
+    assert next(model for model in reply.json["models"] if model["id"] == "llava:7b")["at_most"]
+
+
+async def test_local_servers_are_found_for_what_they_are(home: Path) -> None:
+    dead = {record.id: "http://127.0.0.1:9/v1" for record in shipped().providers.values() if record.local}
+    async with (
+        LocalServer(OLLAMA) as ollama,
+        LocalServer(LLAMACPP) as stray,
+        LocalServer({"GET /v1/models": 401}) as shut,
+    ):
+        there = dead | {"ollama": ollama.base_url, "vllm": stray.base_url, "sglang": shut.base_url}
+        records = [{"id": name, "base_url": url} for name, url in there.items() if name != "custom"]
+        (home / "providers.json").write_text(json.dumps({"providers": records}))
+        supervisor = Supervisor(home, Overrides(port=0), [].append)
+        await supervisor.start()
+        async with aiohttp.ClientSession() as client:
+            found = (await Panel(supervisor, client, []).get("local")).json
+        await supervisor.stop()
+    assert [(one["id"], one["models"][0]) for one in found["providers"]] == [("ollama", "gemma3:4b")]
+    llamacpp, sglang = sorted(found["others"], key=lambda one: one["id"])
+    assert (llamacpp["id"], llamacpp["address"]) == ("llamacpp", stray.base_url)
+    assert f'{{"llamacpp": "{stray.base_url}"}}' in llamacpp["hint"]
+    assert (sglang["refusal"], sglang["hint"]) == (
+        "SGLang: no (401)", "Give its key as provider_api_keys.sglang in config.json.",
+    )  # fmt: skip
 
 
 # --- the rest

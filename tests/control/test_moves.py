@@ -11,7 +11,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from codex_nexus.service.supervisor import Overrides, Supervisor
+from codex_nexus.service.files import Overrides
+from codex_nexus.service.supervisor import Supervisor
 from tests.control.conftest import Panel
 from tests.e2e.gateway_process import _free_port_pair
 
@@ -37,10 +38,11 @@ async def start(home: Path) -> AsyncIterator[Start]:
 async def test_both_addresses_are_told_one_line_each(start: Start) -> None:
     port = _free_port_pair()
     panel = await start(port)
-    assert panel.said == [
+    assert panel.said[:2] == [
         f"[nexus] Codex Nexus running: http://127.0.0.1:{port}",
         f"[web] Control panel: http://127.0.0.1:{port + 1}",
     ]
+    assert "its guide" in panel.said[2]
 
 
 async def test_the_panel_moves_with_the_gateway_and_the_old_port_says_so(start: Start) -> None:

@@ -117,7 +117,7 @@ async def test_a_stream_that_breaks(chain: Chain) -> None:
     [
         (402, {"error": {"message": "Insufficient Balance"}}, "Top up"),
         (429, {"error": {"message": "slow down", "code": "rate_limit_exceeded"}}, "Wait"),
-        (500, "<html>oops</html>", "log"),
+        (500, "<html>oops</html>", "codex-nexus probe"),
     ],
 )
 async def test_other_refusals(chain: Chain, code: int, body: Any, word: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,17 @@ async def test_a_provider_that_repeats_the_key(chain: Chain, capsys: pytest.Capt
     assert "Bad: ***" in shown
     assert KEY not in shown
     assert TOKEN not in shown
+
+
+async def test_what_refusals_taught_is_told(chain: Chain, capsys: pytest.CaptureFixture[str]) -> None:
+    until = time.time() + 3600
+    known = {"heals": ["drop_field:store", "system_head"], "at": chain.upstream.base_url, "until": until}
+    over = {"heals": ["drop_field:user"], "at": chain.upstream.base_url, "until": 1}
+    repairs = {"acme/acme-1": known, "acme/acme-2": over}
+    (chain.home / "learned.json").write_text(json.dumps({"repairs": repairs}))
+    await run(chain.home, as_json=True, offline=True)
+    said = [finding for finding in json.loads(capsys.readouterr().out)["findings"] if finding["check"] == "learned"]
+    [finding] = said
+    assert finding["state"] == "ok"
+    assert finding["sentence"].startswith("acme/acme-1 refused a request and is asked differently until 20")
+    assert "'store' is left out; all instructions stand in one system message" in finding["sentence"]

@@ -43,6 +43,8 @@ class GatewayProcess:
             **extra,
         }
         self.flags: tuple[str, ...] = ()
+        self.injects = False
+        """Whether it may write into Codex's configuration at its start."""
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -68,7 +70,8 @@ class GatewayProcess:
     def start(self) -> None:
         """Start, and wait until the gateway says that it is well."""
         self._write_config()
-        command = [sys.executable, "-m", "codex_nexus", "serve", "--port", str(self.port), "--no-inject", *self.flags]
+        command = [sys.executable, "-m", "codex_nexus", "serve", "--port", str(self.port), *self.flags]
+        command += [] if self.injects else ["--no-inject"]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command,

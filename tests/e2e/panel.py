@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from tests.e2e.gateway_process import GatewayProcess
+from tests.e2e.gateway_process import START_TIMEOUT, GatewayProcess
 
 BINARIES = ("chromium", "chromium-browser", "google-chrome")
 LONG = (
@@ -62,6 +63,13 @@ class PanelProcess(GatewayProcess):
     def _environment(self) -> dict[str, str]:
         own = {"CODEX_HOME": str(self.codex_home)} if self.codex_home is not None else {}
         return super()._environment() | own
+
+    def _wait_until_healthy(self) -> None:
+        super()._wait_until_healthy()
+        deadline = time.monotonic() + START_TIMEOUT
+        while "[web] Control panel: http" not in self.log:  # it opens after the gateway
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.02)
 
     def _write_config(self) -> None:
         if not self._empty:

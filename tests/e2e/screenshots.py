@@ -1,18 +1,25 @@
-"""Pictures of every area at three widths in both languages: `python -m tests.e2e.screenshots [folder]`."""
+"""Pictures of every area at three widths in both languages: `python -m tests.e2e.screenshots [folder]`.
+
+With `--docs` in place of a folder: the pictures of the READMEs.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import json
+import os
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page
 
+from tests.e2e.codex import ROOT, codex_binary
 from tests.e2e.panel import LONG, PanelProcess, browser, open_panel
 from tests.upstream import Answer, Recorded, finish, reasoning, running_upstream, sse, status, text, usage
 
@@ -108,5 +115,68 @@ def take(folder: Path) -> None:
                     context.close()
 
 
+DOCS = ROOT / "docs" / "images"
+SHOWN_MODELS = ("deepseek-flash", "deepseek-v4-pro")
+GREETING = "Hello! Everything is set up, and I am glad to work on your code with you."
+
+
+def greet(asked: Recorded) -> Answer:
+    """What the pictures of the documents show."""
+    if "just set you up" in str(asked.json["messages"]):
+        return sse([*[text(f"{word} ") for word in GREETING.split()], finish(), usage(38, 17)], 0.02)
+    return answer(asked)
+
+
+def shown_config(upstream: str) -> dict[str, Any]:
+    """A user's configuration, with the scripted provider at the addresses of real ones."""
+    return {
+        "provider": "deepseek",
+        "provider_api_keys": {"deepseek": "sk-0123456789abcdef0123", "kimi": "sk-kimi-0123456789abcdef"},
+        "provider_addresses": {"deepseek": upstream, "kimi": upstream},
+        "model_routes": {
+            "gpt-5.5": {"provider": "deepseek", "model": "deepseek-v4-pro", "fallbacks": [{"provider": "kimi"}]},
+            "gpt-5.4-mini": {"provider": "kimi", "model": "kimi-k3"},
+        },
+    }
+
+
+def for_docs() -> None:
+    """The pictures of the READMEs: the overview under way, and the guide at its end."""
+    program, _ = codex_binary()
+    os.environ["PATH"] += f"{os.pathsep}{program.parent}" if program else ""
+    with (
+        tempfile.TemporaryDirectory(prefix="home-") as place,
+        running_upstream(greet, models=SHOWN_MODELS) as upstream,
+        browser() as running,
+    ):
+        page = running.new_context(viewport={"width": 1280, "height": 860}).new_page()
+        panel = PanelProcess(Path(place), upstream.base_url, shown_config(upstream.base_url))
+        panel.injects = True
+        with panel:
+            traffic(panel)
+            open_panel(page, panel)
+            time.sleep(0.5)
+            page.screenshot(path=DOCS / "panel-overview.png", full_page=True)
+        home = Path(place) / "new"
+        home.mkdir()
+        panel = PanelProcess(home, upstream.base_url)
+        panel.injects = True
+        panel.home.mkdir()
+        at = {"providers": [{"id": "deepseek", "base_url": upstream.base_url}]}
+        (panel.home / "providers.json").write_text(json.dumps(at))
+        with panel:
+            open_panel(page, panel)
+            page.locator('.tile[data-provider="deepseek"]').click()
+            page.locator("[data-key=guide-key]").fill("sk-0123456789abcdef0123")
+            page.locator("[data-key=guide-on]").click()
+            page.locator("[data-key=guide-send]").click()
+            page.locator(".ready h3").wait_for()
+            time.sleep(0.5)
+            page.screenshot(path=DOCS / "panel-guide.png", full_page=True)
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--docs"]:
+        for_docs()
+        raise SystemExit
     take(Path(sys.argv[1] if len(sys.argv) > 1 else "build/screenshots"))

@@ -197,6 +197,8 @@ def test_nothing_is_left_behind(leaving: Path, codex: CodexHome, upstream: Upstr
     environ = codex._environment() | {"HOME": str(home)}
     del environ["CODEX_HOME"]
     before = tree(home)
+    untouched = [home / ".codex" / "auth.json", home / "notes.txt"]
+    times = [path.stat().st_mtime_ns for path in untouched]
 
     (home / ".codex-nexus").mkdir()
     routes = {MODEL: {"provider": "custom", "model": UPSTREAM_MODEL}}
@@ -219,6 +221,7 @@ def test_nothing_is_left_behind(leaving: Path, codex: CodexHome, upstream: Upstr
 
     after = tree(home)
     assert {name: after.get(name) for name in before} == before
+    assert [path.stat().st_mtime_ns for path in untouched] == times
     new = set(after) - set(before)
     print("what Codex itself wrote:", sorted(new))
     its_own = (".codex/", ".cache", ".rustup")  # Codex looks at the shell, and at the compilers on the PATH

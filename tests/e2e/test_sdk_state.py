@@ -142,6 +142,27 @@ def test_a_stream_is_resumed(client: OpenAI, upstream: Upstream) -> None:
     assert events[-1].response.output_text == client.responses.retrieve(name).output_text == COUNTED
 
 
+# --- a socket
+
+
+def test_turns_on_a_socket_build_on_what_is_not_stored(client: OpenAI, upstream: Upstream) -> None:
+    upstream.script(say("one"), say("two"))
+
+    def turn(**asked: Any) -> Any:
+        connection.response.create(model=MODEL, store=False, **asked)
+        while (event := connection.recv()).type not in ("response.completed", "error"):
+            pass
+        return event
+
+    with client.responses.connect() as connection:
+        first = turn(input="first").response
+        second = turn(input="second", previous_response_id=first.id).response
+        lost = turn(input="third", previous_response_id="resp_none")
+    assert (first.output_text, second.output_text) == ("one", "two")
+    assert asked(upstream) == ["first", "one", "second"]
+    assert (lost.status, lost.error.code) == (400, "previous_response_not_found")
+
+
 # --- conversations
 
 

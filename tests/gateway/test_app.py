@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
 
 from codex_nexus import __version__
 from codex_nexus.gateway import models
-from codex_nexus.gateway.replies import client_of
+from codex_nexus.gateway.replies import UpstreamError, client_of, fault_shape
 from codex_nexus.translate.clients import CODEX as CODEX_CLIENT
 from codex_nexus.translate.clients import PLAIN as PLAIN_CLIENT
+from codex_nexus.translate.faults import Fault
 from tests.gateway.conftest import Serve
 from tests.serving import CODEX, Served
 from tests.upstream import Upstream, finish, sse, text
@@ -34,6 +37,27 @@ async def test_every_path_works_with_and_without_its_prefix(gateway: Served, ups
 @pytest.mark.parametrize(
     "path",
     [
+        "/v1/responses/",
+        "/responses/",
+        "//responses",
+        "/v1//responses",
+        "/v1/chat/completions/",
+        "/v1//chat/completions",
+    ],
+)
+async def test_slashes_too_many_do_no_harm(gateway: Served, upstream: Upstream, path: str) -> None:
+    upstream.script(HELLO)
+    assert (await gateway.ask("POST", path, QUESTION)).status == 200
+
+
+async def test_a_name_may_be_followed_by_a_slash(gateway: Served) -> None:
+    assert (await gateway.get("/v1/models/scripted/")).json["id"] == "scripted"
+    assert "'resp_none'" in (await gateway.get("/v1/responses/resp_none/")).error["message"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
         "/",
         "/v1",
         "/v1/",
@@ -41,7 +65,8 @@ async def test_every_path_works_with_and_without_its_prefix(gateway: Served, ups
         "/v1/embeddings",
         "/v1/responses/a/b/c",
         "/favicon.ico",
-        "/v1/models/",
+        "/v1/models//",
+        "/v1///responses",
         "/%00",
     ],
 )
@@ -60,6 +85,10 @@ async def test_what_is_not_there_is_not_found(gateway: Served, method: str, path
         ("PUT", "/responses", "POST"),
         ("DELETE", "/responses", "POST"),
         ("GET", "/chat/completions", "POST"),
+        ("GET", "/responses/compact", "POST"),
+        ("DELETE", "/responses/input_tokens", "POST"),
+        ("DELETE", "/models/scripted", "GET"),
+        ("PATCH", "/conversations/conv_1", "DELETE"),
         ("POST", "/models", "GET"),
         ("POST", "/healthz", "GET"),
     ],
@@ -121,6 +150,21 @@ async def test_a_connection_serves_many_requests(gateway: Served) -> None:
     assert (await gateway.raw(one * 3 + last)).count(b"HTTP/1.1 200 OK") == 4
 
 
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/chat/completions"])
+async def test_an_old_client_is_told_the_end_of_a_stream_by_the_end_of_its_connection(
+    gateway: Served, upstream: Upstream, path: str
+) -> None:
+    upstream.script(HELLO)
+    body = json.dumps(QUESTION | {"stream": True}).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.listener.port)
+    writer.write(b"POST %s HTTP/1.0\r\nConnection: keep-alive\r\n" % path.encode())
+    writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    answer = await asyncio.wait_for(reader.read(-1), 5)
+    writer.close()
+    assert answer.endswith(b"data: [DONE]\n\n")
+    assert b"chunked" not in answer.partition(b"\r\n\r\n")[0]
+
+
 # --- errors of ours, in the clients' terms
 
 
@@ -178,3 +222,37 @@ def test_codex_is_known_by_its_headers(headers: dict[str, str]) -> None:
 )
 def test_other_clients_are_plain(headers: dict[str, str]) -> None:
     assert client_of(headers) is PLAIN_CLIENT
+
+
+@pytest.mark.parametrize(
+    ("fault", "plain", "codex"),
+    [
+        (
+            Fault("auth", "x", 401, code="bad_key"),
+            (401, "authentication_error", "bad_key"),
+            (400, "invalid_request_error", "invalid_prompt"),
+        ),
+        (
+            Fault("auth", "x", 403),
+            (403, "permission_error", "invalid_api_key"),
+            (400, "invalid_request_error", "invalid_prompt"),
+        ),
+        (
+            Fault("rate_limit", "x", 429, code="1302"),
+            (429, "rate_limit_error", "1302"),
+            (429, "rate_limit_error", "rate_limit_exceeded"),
+        ),
+        (
+            Fault("context_length_exceeded", "x", 400, code="1261"),
+            (400, "invalid_request_error", "context_length_exceeded"),
+            (400, "invalid_request_error", "context_length_exceeded"),
+        ),
+    ],
+    ids=lambda value: f"{value.kind} {value.status}" if isinstance(value, Fault) else None,
+)
+def test_only_codes_that_clients_act_on_replace_the_providers_own(
+    fault: Fault, plain: tuple[int, str, str], codex: tuple[int, str, str]
+) -> None:
+    for client, told in ((PLAIN_CLIENT, plain), (CODEX_CLIENT, codex)):
+        status, shape = fault_shape(UpstreamError(fault), client)
+        assert (status, shape.type, shape.code) == told

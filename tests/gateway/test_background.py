@@ -150,8 +150,9 @@ async def test_it_is_streamed_again_when_it_is_over(gateway: Served, upstream: U
         rest = events_of((await gateway.get(f"/v1/responses/{name}?stream=true&starting_after={after}")).body)
         assert rest == whole[after + 1 :]
     assert events_of((await gateway.get(f"/v1/responses/{name}?stream=true&starting_after=999")).body) == []
-    wrong = await gateway.get(f"/v1/responses/{name}?stream=true&starting_after=x")
-    assert (wrong.status, wrong.error["param"]) == (400, "starting_after")
+    for odd in ("x", "%C2%B2", "9" * 30, "--5"):
+        wrong = await gateway.get(f"/v1/responses/{name}?stream=true&starting_after={odd}")
+        assert (wrong.status, wrong.error["param"]) == (400, "starting_after")
 
 
 async def test_many_read_one_response_together(gateway: Served, upstream: Upstream) -> None:

@@ -88,6 +88,13 @@ async def test_only_the_model_is_changed(gateway: Served, upstream: Upstream) ->
     assert list(json.loads(sent)) == ["model", "temperature", "seed", "big", "text", "messages", "future", "none"]
 
 
+async def test_half_an_emoji_is_no_reason_to_refuse_a_chat(gateway: Served, upstream: Upstream) -> None:
+    upstream.script(raw(b"{}", "text/plain"))
+    body = b'{"model": "gpt-5", "messages": [{"role": "user", "content": "a \\ud83d b"}]}'
+    assert (await gateway.ask("POST", PATH, body)).status == 200
+    assert upstream.requests[0].json["messages"][0]["content"] == "a \ufffd b"
+
+
 async def test_a_request_for_the_very_model_is_not_touched(gateway: Served, upstream: Upstream) -> None:
     upstream.script(raw(b"data: [DONE]\n\n"))
     body = b'{\n  "messages" : [],  "model" : "scripted" , "n":1}\n'
@@ -168,6 +175,17 @@ async def test_a_refusal_comes_in_the_envelope(
         assert (reply.status, reply.error["code"]) == (http, code)
     if http == 429:
         assert reply.headers["Retry-After"] == "3"
+
+
+async def test_a_refusal_in_openais_envelope_is_not_touched_but_for_keys(gateway: Served, upstream: Upstream) -> None:
+    error = {"message": "no", "type": "odd_error", "param": "messages[0]", "code": "c1", "more": [1.0]}
+    for http in (400, 402, 422, 503):
+        upstream.script(status(http, {"error": error}, {"Retry-After": "3"}))
+        reply = await chat(gateway)
+        assert (reply.status, reply.json) == (http, {"error": error})
+    upstream.script(status(401, {"error": error | {"message": f"bad key {UPSTREAM_KEY}"}}))
+    reply = await chat(gateway)
+    assert (reply.status, reply.json["error"]["message"]) == (401, "bad key ***")
 
 
 async def test_a_provider_that_cannot_be_reached_is_told(serve: Serve) -> None:

@@ -101,13 +101,23 @@ async def test_items_are_listed_page_by_page(gateway: Served) -> None:
         ({"items": [{"role": "user", "content": "x"}] * 21}, "items"),
         ({"items": {}}, "items"),
         ({"items": [5]}, "items[0]"),
-        ({"metadata": {"k": 5}}, "metadata[...]"),
-        ({"metadata": {"k" * 65: "v"}}, f"metadata.{'k' * 65}"),
+        ({"items": [{"content": "x"}]}, "items[0].type"),
+        ({"items": [{"role": "user", "content": "x"}, {"role": "robot", "content": "x"}]}, "items[1].role"),
+        ({"metadata": {"k": 5}}, "metadata"),
+        ({"metadata": {"k": "v" * 513}}, "metadata.k"),
     ],
 )
 async def test_a_wrong_conversation_is_refused(gateway: Served, body: Any, param: str) -> None:
     reply = await gateway.ask("POST", "/v1/conversations", body)
     assert (reply.status, reply.error["param"]) == (400, param)
+    assert "input" not in reply.error["message"]
+
+
+async def test_metadata_stays_unless_it_is_named(gateway: Served) -> None:
+    name = await made(gateway, metadata={"a": "b"})
+    for change, left in (({}, {"a": "b"}), ({"metadata": None}, {})):
+        assert (await gateway.ask("POST", f"/v1/conversations/{name}", change)).json["metadata"] == left
+    assert (await gateway.ask("POST", "/v1/conversations/conv_none", {})).status == 404
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -311,10 +311,24 @@ async def test_a_preflight_is_answered(gateway: Served, path: str) -> None:
 
 
 async def test_a_preflight_of_a_foreign_page_is_refused(gateway: Served) -> None:
-    for headers in ({"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}, {}):
-        reply = await gateway.ask("OPTIONS", "/v1/responses", headers=headers)
-        assert reply.status == 403
-        assert not [name for name in reply.headers if name.lower().startswith("access-control-allow")]
+    wish = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    reply = await gateway.ask("OPTIONS", "/v1/responses", headers=wish)
+    assert reply.status == 403
+    assert not [name for name in reply.headers if name.lower().startswith("access-control-allow")]
+
+
+async def test_a_program_may_ask_what_is_allowed(gateway: Served) -> None:
+    reply = await gateway.ask("OPTIONS", "/v1/responses")
+    assert (reply.status, reply.body) == (204, b"")
+    assert "POST" in reply.headers["Access-Control-Allow-Methods"]
+    assert "Access-Control-Allow-Origin" not in reply.headers
+
+
+async def test_an_allowed_page_elsewhere_may_call_this_machine(serve: Serve) -> None:
+    gateway = await serve(allowed_origins=["https://good.example"])
+    wish = {"Origin": "https://good.example", "Access-Control-Request-Private-Network": "true"}
+    reply = await gateway.ask("OPTIONS", "/v1/responses", headers=wish)
+    assert (reply.status, reply.headers["Access-Control-Allow-Private-Network"]) == (204, "true")
 
 
 async def test_a_request_of_another_site_is_refused(gateway: Served) -> None:

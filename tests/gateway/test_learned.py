@@ -129,10 +129,75 @@ def test_a_repair_is_forgotten_after_a_week(tmp_path: Path, monkeypatch: pytest.
     assert Learned(tmp_path).repairs() == {}
 
 
+def test_what_is_learned_again_wins_over_what_was_learned_since() -> None:
+    learned = Learned(None)
+    asked = destination(Dialect(max_tokens_field="omit"))
+    for field in ("max_tokens", "max_completion_tokens", "max_tokens"):
+        learned.learn_repairs(asked, [f"use_field:{field}"])
+        assert learned.applied(asked).dialect.max_tokens_field == field
+    assert learned.repairs()["house/big"].heals == ("use_field:max_tokens",)
+
+
+def test_a_repair_that_goes_a_step_further_is_remembered_with_both_steps() -> None:
+    learned = Learned(None)
+    for missing in ("empty", "space"):
+        learned.learn_repairs(destination(), ["replay_reasoning"])
+        assert learned.applied(destination()).dialect.reasoning_missing == missing
+    assert learned.repairs()["house/big"].heals == ("replay_reasoning", "replay_reasoning")
+
+
+def test_processes_learn_from_each_other(tmp_path: Path) -> None:
+    one, two = Learned(tmp_path), Learned(tmp_path)
+    one.learn_repairs(destination(), ["drop_field:user"])
+    two.learn_window("house/big", overflow(16384))
+    two.learn_repairs(destination(), ["drop_field:store"])
+    for known in (one, two, Learned(tmp_path)):
+        assert known.applied(destination()).dialect.drop_params == ("user", "store")
+        assert known.window("house/big") == 16384
+    assert one.version == two.version != Learned(None).version
+
+
+def test_who_deletes_the_file_makes_everybody_forget(tmp_path: Path) -> None:
+    one, two = Learned(tmp_path), Learned(tmp_path)
+    one.learn_repairs(destination(), ["drop_field:user"])
+    assert two.repairs()
+    (tmp_path / "learned.json").unlink()
+    assert one.repairs() == two.repairs() == {}
+
+
+def test_where_nothing_can_be_written_it_is_kept_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuses(path: Path, data: bytes) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("codex_nexus.gateway.learned.write_private", refuses)
+    learned = Learned(tmp_path)
+    learned.learn_repairs(destination(), ["drop_field:user"])
+    assert learned.applied(destination()).dialect.drop_params == ("user",)
+    assert "cannot be written: Read-only file system" in caplog.text
+
+
+def test_one_line_of_the_log_tells_what_was_repaired_and_for_whom(caplog: pytest.LogCaptureFixture) -> None:
+    Learned(None).learn_repairs(destination(), ["drop_field:user", "system_head"])
+    [record] = caplog.records
+    assert record.getMessage() == (
+        "house/big: repaired, and so for a week: 'user' is left out; "
+        "all instructions stand in one system message at the head"
+    )
+
+
+@pytest.mark.parametrize("heal", ["clamp_max_tokens:lots", "effort:", "use_field:x", "nonsense", "drop_field:"])
+def test_a_hand_made_repair_breaks_nothing(tmp_path: Path, heal: str) -> None:
+    repairs = {"house/big": {"heals": [heal], "at": "http://a/v1", "until": 1e12}}
+    (tmp_path / "learned.json").write_text(json.dumps({"repairs": repairs}))
+    assert Learned(tmp_path).applied(destination()).model == "big"
+
+
 def test_nothing_lasting_is_not_written(tmp_path: Path) -> None:
     learned = Learned(tmp_path)
     learned.learn_repairs(destination(), [])
-    learned.learn_repairs(destination(), ["retry_once_then_text"])
+    learned.learn_repairs(destination(), ["retry_once_then_text", "fit_max_tokens:9"])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -57,7 +57,8 @@ async def ask(provider: str, server: LocalServer) -> dict[str, ListedModel]:
         ),
         ("llamacpp", LLAMACPP, {"reciter": (40960, False, False)}),
         ("vllm", VLLM, {"coder": (65536, False, None)}),
-        ("sglang", SGLANG, {"moe": (32768, False, None)}),
+        ("sglang", SGLANG, {"moe": (16384, False, True)}),
+        ("sglang", {"GET /v1/models": SGLANG["GET /v1/models"]}, {"moe": (32768, False, None)}),
     ],
 )
 async def test_a_window_is_the_one_that_the_server_works_with(
@@ -111,20 +112,45 @@ async def test_a_server_on_the_port_of_another_is_known_by_its_signature() -> No
     assert found.models[0].context_window == 40960
 
 
-async def test_a_silent_port_costs_half_a_second() -> None:
+async def test_a_silent_port_costs_a_second() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}/v1"
         found, seconds = await scanned(world({}, moved(ollama=url, vllm=url.replace("/v1", "/w/v1"))))
     assert found == []
-    assert seconds < 2
+    assert seconds < 3
 
 
-async def test_a_server_that_wants_a_key_is_named() -> None:
-    async with LocalServer({"GET /v1/models": 401}) as server, LocalServer({}) as none:
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [(401, "Give its key as provider_api_keys.vllm in config.json."), (503, "Try again when its model is loaded.")],
+)
+async def test_a_server_that_refuses_is_named(status: int, hint: str) -> None:
+    async with LocalServer({"GET /v1/models": status}) as server, LocalServer({}) as none:
         [found], _ = await scanned(world({}, moved(vllm=server.base_url, ollama=none.base_url)))
     assert found.record.id == "vllm"
-    assert found.refusal
-    assert found.models == ()
+    assert f"({status})" in found.refusal
+    assert (found.models, found.hint) == ((), hint)
+
+
+@pytest.mark.parametrize("page", ["<html>Hello</html>", {"hello": "world"}, 500, {"data": "none"}])
+async def test_what_is_no_model_server_is_not_taken_for_one(page: Any) -> None:
+    async with LocalServer({"GET /v1/models": page}) as server:
+        found, _ = await scanned(world({}, moved(llamacpp=server.base_url)))
+    assert found == []
+
+
+async def test_a_server_without_models_is_found_all_the_same() -> None:
+    async with LocalServer({"GET /v1/models": {"object": "list", "data": None}}) as server:
+        [found], _ = await scanned(world({}, moved(ollama=server.base_url)))
+    assert (found.record.id, found.hint) == ("ollama", "It serves no model yet.")
+
+
+async def test_only_a_server_s_own_key_is_shown_to_it() -> None:
+    config = {"api_key": "sk-shared-123456789", "provider_api_keys": {"lmstudio": "own-987654321"}}
+    async with LocalServer(VLLM) as vllm, LocalServer(LMSTUDIO) as lmstudio:
+        await scanned(world(config, moved(vllm=vllm.base_url, lmstudio=lmstudio.base_url)))
+    assert set(vllm.keys) == {""}
+    assert set(lmstudio.keys) == {"Bearer own-987654321"}
 
 
 async def test_only_this_machine_is_scanned() -> None:

@@ -19,7 +19,7 @@ FULL: dict[str, Any] = {
     "input": [
         {"type": "message", "role": "user", "content": "a"},
         {"type": "message", "role": "developer", "content": "b"},
-        {"type": "message", "role": "user", "content": "c"},
+        {"type": "message", "role": "user", "content": "Call the tool."},
     ],
     "tools": [TOOL],
     "tool_choice": {"type": "function", "name": "report_number"},
@@ -43,7 +43,7 @@ async def test_four_refusals_of_one_request_are_survived(
     story = await gateway.stream(**FULL)
     assert [call.name for call in story.calls] == ["report_number"]
     assert len(fussy.refusals) == 4
-    assert sum("trying again with" in record.message for record in caplog.records) == 4
+    assert sum("trying again:" in record.message for record in caplog.records) == 4
     assert (await gateway.create(**FULL)).status == 200
     assert len(fussy.refusals) == 4
 

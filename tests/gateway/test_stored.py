@@ -83,7 +83,9 @@ async def test_a_list_is_read_page_by_page(gateway: Served, upstream: Upstream) 
     assert first["data"][1]["id"] == "msg_23"
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "order=up", "after=nothing"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=101", "limit=x", "limit=%C2%B2", "limit=", "order=up", "after=nothing"]
+)
 async def test_a_wrong_page_is_refused(gateway: Served, upstream: Upstream, query: str) -> None:
     upstream.script(HELLO)
     made = (await gateway.create()).json["id"]

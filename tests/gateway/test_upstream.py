@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from codex_nexus.gateway import upstream as upstream_floor
-from codex_nexus.gateway.upstream import headers_for, proxy_of
+from codex_nexus.gateway import connections
+from codex_nexus.gateway.connections import proxy_of
+from codex_nexus.gateway.exchange import headers_for
 from codex_nexus.providers.catalogue import ProviderRecord
 from tests.gateway.conftest import UPSTREAM_KEY, Serve
 from tests.serving import CODEX, Reply, Served
-from tests.upstream import Answer, Recorded, Upstream, cut, finish, sse, stall, status, text, usage
+from tests.upstream import Answer, Recorded, Upstream, cut, finish, raw, sse, stall, status, text, usage
 from tests.worlds import providers, world
 
 HELLO = sse([text("hi"), finish(), usage()])
@@ -70,7 +71,7 @@ REFUSALS: dict[str, tuple[Answer, str, Told, Told]] = {
     "403": (
         status(403, {"message": "not for you"}),
         "not for you (403)",
-        (403, "authentication_error", "invalid_api_key"),
+        (403, "permission_error", "invalid_api_key"),
         FINAL_TO_CODEX,
     ),
     "404": (
@@ -570,9 +571,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
 
-    upstream_floor._environment_proxy.cache_clear()
+    connections._environment_proxy.cache_clear()
     yield put
-    upstream_floor._environment_proxy.cache_clear()
+    connections._environment_proxy.cache_clear()
 
 
 REMOTE = providers(
@@ -679,3 +680,47 @@ async def test_a_proxy_that_cannot_be_reached_is_told(serve: Serve) -> None:
     reply = await gateway.create()
     assert told(reply) == (502, "server_error", "upstream_unreachable")
     assert "proxy-password" not in reply.error["message"]
+
+
+# --- a stream that begins with a fault
+
+BROKEN: dict[str, Answer] = {
+    "an error": sse([error("Provider is overloaded", code=502)]),
+    "an event called error": raw(b'event: error\ndata: {"error": {"message": "Overloaded", "code": 503}}\n\n'),
+    "after a comment": raw(b': waiting\n\ndata: {"error": {"message": "Overloaded", "code": 503}}\n\n'),
+    "after an empty delta": sse([text(""), error("Overloaded", code=503)]),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_stream_that_begins_with_a_fault_is_asked_for_again(
+    gateway: Served, upstream: Upstream, name: str
+) -> None:
+    upstream.script(BROKEN[name], HELLO)
+    assert (await gateway.stream()).text == "hi"
+    upstream.script(BROKEN[name])
+    story = await gateway.stream()
+    assert (story.status, story.code) == ("failed", "server_error")
+
+
+async def test_a_stream_that_begins_with_a_fault_is_healed(gateway: Served, upstream: Upstream) -> None:
+    upstream.script(sse([error("Unknown parameter: 'top_p'.", code=400)]), HELLO)
+    assert (await gateway.stream(top_p=0.5)).text == "hi"
+    assert "top_p" not in upstream.requests[1].json
+
+
+async def test_a_stream_that_begins_with_a_fault_of_the_key_goes_to_the_next_one(
+    serve: Serve, upstream: Upstream
+) -> None:
+    gateway = await serve(**pool(upstream, "key-1", "key-2"))
+    bad = sse([error("Rate limit reached", code=429)])
+    upstream.script(by_key({"key-1": bad, "key-2": HELLO}))
+    assert [(await gateway.stream()).text for _ in range(2)] == ["hi", "hi"]
+    assert shown(upstream) == ["key-1", "key-2", "key-2"]
+
+
+async def test_a_fault_behind_the_first_words_is_told(gateway: Served, upstream: Upstream) -> None:
+    upstream.script(sse([text("par"), error("Overloaded", code=503)]))
+    story = await gateway.stream()
+    assert (story.status, story.text) == ("failed", "par")
+    assert len(upstream.requests) == 1

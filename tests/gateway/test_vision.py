@@ -11,10 +11,11 @@ import pytest
 
 from codex_nexus.snapshot import Snapshot
 from tests.serving import CODEX, Served
-from tests.upstream import Answer, Recorded, Upstream, finish, sse, stall, status, text
+from tests.upstream import Answer, Recorded, Upstream, cut, finish, sse, stall, status, text, usage
 from tests.worlds import providers, world
 
 NOTE = "[image omitted: this model cannot see images]"
+KEY = "sk-eyes-0123456789"
 SEEN = "[image, described by another model: a red square]"
 
 
@@ -35,7 +36,10 @@ def snapshot(blind: Upstream, seeing: Upstream, vision: str = "eyes/big", **eyes
         blind={"base_url": blind.base_url, "local": True, "default_model": "m", "dialect": {"images": "none"}},
         eyes={"base_url": seeing.base_url, "local": True, "default_model": "big", **eyes},
     )
-    return world({"provider": "blind", "vision_model": vision, "retry": {"attempts": 1}}, known)
+    keys = {"eyes": KEY}
+    return world(
+        {"provider": "blind", "vision_model": vision, "retry": {"attempts": 1}, "provider_api_keys": keys}, known
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -113,13 +117,34 @@ async def test_without_the_key_a_note_stands_there(upstream: Upstream, other_ups
     assert other_upstream.requests == []
 
 
-@pytest.mark.parametrize("failure", ["refused", "empty", "blind", "address", "healed"])
-async def test_a_failure_costs_a_line_and_the_note(
-    upstream: Upstream, other_upstream: Upstream, caplog: pytest.LogCaptureFixture, failure: str
+def why(reason: str) -> str:
+    """The note that says why there is no description."""
+    return f"{NOTE[:-1]}, and eyes/big did not describe it: {reason}]"
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason", "requests"),
+    [
+        ("refused", "Eyes: slow, key *** (429)", 1),
+        ("empty", "Eyes: The model gave no answer", 1),
+        ("cut", "its answer broke off", 1),
+        ("healed", "it takes no images", 1),
+        ("blind", "it takes no such images itself", 0),
+        ("address", "it takes no such images itself", 0),
+    ],
+)
+async def test_a_failure_costs_a_line_and_the_note_says_why(
+    upstream: Upstream,
+    other_upstream: Upstream,
+    caplog: pytest.LogCaptureFixture,
+    failure: str,
+    reason: str,
+    requests: int,
 ) -> None:
     answers: dict[str, Any] = {
-        "refused": [status(429, {"error": {"message": "slow"}})],
+        "refused": [status(429, {"error": {"message": f"slow, key {KEY}"}})],
         "empty": [sse([finish()])],
+        "cut": [cut([text("a re")])],
         "healed": [status(400, {"error": {"message": "image input is not supported"}}), sse([text("hm"), finish()])],
     }
     other_upstream.script(*answers.get(failure, [sse([text("x"), finish()])]))
@@ -128,9 +153,66 @@ async def test_a_failure_costs_a_line_and_the_note(
     async with Served(snapshot(upstream, other_upstream, **eyes), None) as served:
         for _ in range(2):
             assert (await served.create(input=asking(part))).status == 200
-            assert NOTE in sent(upstream)
+            assert why(reason) in sent(upstream)
+            assert KEY not in sent(upstream)
+        records = [record for record in served.gateway.traffic.ended if record.client == "vision"]
+    assert [record.status for record in records] == ["failed"] * requests
+    assert len(other_upstream.requests) == requests
     assert sum("described no image" in record.message for record in caplog.records) == 1
-    assert len(other_upstream.requests) <= 2
+    assert KEY not in caplog.text
+
+
+async def test_what_it_costs_stands_in_the_book(upstream: Upstream, other_upstream: Upstream) -> None:
+    other_upstream.script(sse([text("a red square"), finish(), usage(700, 40)]))
+    async with Served(snapshot(upstream, other_upstream), None) as served:
+        reply = await served.create(input=asking(picture()))
+        mine, seen = sorted(served.gateway.traffic.ended, key=lambda record: record.client)
+        counted = (await served.get("/metrics")).body.decode()
+    assert (seen.client, seen.asked, seen.upstream, seen.status) == ("vision", "eyes/big", "eyes/big", "completed")
+    assert (seen.input_tokens, seen.output_tokens) == (700, 40)
+    assert (mine.client, mine.upstream) == ("plain", "blind/m")
+    assert 'codex_nexus_tokens_total{kind="input",model="big",provider="eyes"} 700.0' in counted
+    assert (reply.json["usage"] or {}).get("input_tokens", 0) < 700  # the turn itself is counted for itself
+
+
+async def test_a_model_found_blind_is_not_asked_about_another_image(
+    upstream: Upstream, other_upstream: Upstream
+) -> None:
+    refusal = status(400, {"error": {"message": "image input is not supported"}})
+    other_upstream.script(refusal, sse([text("hm"), finish()]))
+    async with Served(snapshot(upstream, other_upstream), None) as served:
+        await served.create(model="eyes/big", input=asking(picture("BBBB")))  # this is how it is learned
+        assert len(other_upstream.requests) == 2
+        await served.create(input=asking(picture()))
+    assert why("it takes no such images itself") in sent(upstream)
+    assert len(other_upstream.requests) == 2
+
+
+async def test_a_model_that_describes_for_itself_does_not_turn_in_a_circle(upstream: Upstream) -> None:
+    async with Served(snapshot(upstream, upstream, "blind/m"), None) as served:
+        assert (await served.create(input=asking(picture()))).status == 200
+    assert len(upstream.requests) == 1
+    assert why("it takes no such images itself").replace("eyes/big", "blind/m") in sent(upstream)
+
+
+async def test_a_reason_is_forgotten_when_the_image_was_described(
+    upstream: Upstream, other_upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codex_nexus.gateway.vision._AGAIN_S", 0.0)
+    other_upstream.script(status(429, {"error": {"message": "slow"}}), sse([text("a red square"), finish()]))
+    async with Served(snapshot(upstream, other_upstream), None) as served:
+        await served.create(input=asking(picture()))
+        assert why("Eyes: slow (429)") in sent(upstream)
+        await served.create(input=asking(picture()))
+        assert SEEN in sent(upstream)
+
+
+async def test_workers_keep_what_the_others_wrote(upstream: Upstream, other_upstream: Upstream, tmp_path: Path) -> None:
+    world_ = snapshot(upstream, other_upstream)
+    async with Served(world_, None, tmp_path) as one, Served(world_, None, tmp_path) as two:
+        for served, data in ((one, "AAAA"), (two, "BBBB"), (one, "CCCC")):
+            await served.create(input=asking(picture(data)))
+    assert len(json.loads((tmp_path / "pictures.json").read_text())) == 3
 
 
 async def test_the_stream_begins_while_an_image_is_looked_at(
@@ -142,7 +224,7 @@ async def test_the_stream_begins_while_an_image_is_looked_at(
     async with Served(snapshot(upstream, other_upstream), None) as served:
         story = await served.stream(input=asking(picture()))
     assert story.text == "fine"
-    assert NOTE in sent(upstream)
+    assert why("no description came within 1.5 s") in sent(upstream)
 
 
 async def test_the_memory_is_bounded(

@@ -111,6 +111,12 @@ async def test_a_frame_may_be_binary(talk: Talk, upstream: Upstream) -> None:
     assert (await talk.story()).text == "Hello"
 
 
+async def test_half_an_emoji_is_no_reason_to_refuse_a_frame(talk: Talk, upstream: Upstream) -> None:
+    upstream.script(HELLO)
+    await talk.socket.send_str('{"type": "response.create", "model": "m", "input": "a \\ud83d b"}')
+    assert (await talk.story()).text == "Hello"
+
+
 async def test_a_failure_inside_a_turn_is_told_by_its_events(talk: Talk, upstream: Upstream) -> None:
     upstream.script(cut([text("Once")]), HELLO)
     await talk.send()
@@ -130,6 +136,9 @@ async def test_a_failure_inside_a_turn_is_told_by_its_events(talk: Talk, upstrea
         ("[]", None, None),
         ("{}", "type", None),
         ('{"type": "response.unknown"}', "type", None),
+        ('{"type": 5}', "type", "invalid_type"),
+        ('{"type": "response.create", "stream_id": 5}', "stream_id", "invalid_type"),
+        ('{"type": "response.create", "model": "m", "input": "x", "background": true}', "background", "invalid_value"),
         ('{"type": "response.create", "input": "hi"}', "model", "missing_required_parameter"),
         ('{"type": "response.create", "model": "m"}', "input", "missing_required_parameter"),
         ('{"type": "response.create", "model": "m", "input": 5}', "input", "invalid_type"),

@@ -128,11 +128,11 @@ async def test_a_scan_finds_servers(write: Write, capsys: pytest.CaptureFixture[
     dead = {record.id: {"base_url": "http://127.0.0.1:9/v1"} for record in shipped().providers.values() if record.local}
     write(**dead)
     assert await run("--scan") == 1
-    assert capsys.readouterr().out == "No local server answers on its usual port.\n"
+    assert capsys.readouterr().out == "No server answers at http://127.0.0.1:9/v1.\n"
     async with LocalServer(OLLAMA) as ollama, LocalServer(LLAMACPP) as stray:
         write(**dead | {"ollama": {"base_url": ollama.base_url}, "vllm": {"base_url": stray.base_url}})
         assert await run("--scan") == 0
     shown = capsys.readouterr().out
     assert "Ask for ollama/gemma3:4b." in shown
     assert "up to 4,096" in shown
-    assert f'"base_url": "{stray.base_url}" for "llamacpp" in providers.json' in shown
+    assert f'"provider_addresses": {{"llamacpp": "{stray.base_url}"}} in config.json' in shown

@@ -3,21 +3,51 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 from codex_nexus import cli
 from codex_nexus.probe.store import write
 from codex_nexus.providers import catalogue
 from codex_nexus.snapshot import load_catalogue
-from tests.probe.fussy import FIVE, Fussy, no_effort, no_images
-from tests.upstream import Upstream, running_upstream, status
+from tests.probe.fussy import (
+    FIVE,
+    OTHER_FIVES,
+    Fussy,
+    Refusal,
+    no_effort,
+    no_images,
+    role_pairs,
+    takes_no_system,
+    takes_no_tools,
+)
+from tests.upstream import (
+    Answer,
+    Recorded,
+    Scripted,
+    Upstream,
+    cut,
+    finish,
+    raw,
+    running_upstream,
+    sse,
+    stall,
+    status,
+    text,
+)
 
 RECORD = {"id": "house", "name": "House", "local": True, "default_model": "big"}
 OPEN = {"system": "inline", "parallel_tool_calls": "send", "reasoning_param": "effort"}
+COMMAND = (sys.executable, "-m", "codex_nexus")
 Probe = Callable[..., dict[str, Any]]
 
 
@@ -45,7 +75,8 @@ def results(report: dict[str, Any]) -> dict[str, str]:
 
 ALL = {
     "text", "tool call", "parallel calls", "results and reasoning", "custom tool", "late instructions",
-    "reasoning effort", "image", "JSON schema", "long output", "cut at a limit",
+    "reasoning effort", "image", "JSON schema", "long output", "cut at a limit", "tool schemas", "older thread",
+    "schema with tools", "no limit set",
 }  # fmt: skip
 
 
@@ -76,7 +107,7 @@ def test_five_refusals_are_found_and_repaired(probe: Probe) -> None:
         "system": "head",
         "tool_choice": ["auto"],
         "stream_usage": "implicit",
-        "drop_params": ["parallel_tool_calls"],
+        "parallel_tool_calls": "omit",
         "max_output": 8192,
     }
     assert len(fussy.refusals) == 5  # each thing is refused once, then it is known
@@ -97,6 +128,84 @@ def test_what_is_suggested_makes_the_refused_things_work(probe: Probe, home: Pat
     dialect = load_catalogue(home).dialect("house", "big")
     assert (dialect.system, dialect.max_output, dialect.stream_usage) == ("head", 8192, "implicit")
     assert load_catalogue(home).dialect("house", "other").max_output is None
+
+
+@pytest.mark.parametrize(("refuses", "fields"), OTHER_FIVES)
+def test_whatever_is_refused_the_suggestion_makes_it_good(
+    probe: Probe, refuses: tuple[Refusal, ...], fields: dict[str, Any]
+) -> None:
+    fussy = Fussy(*refuses)
+    with running_upstream(fussy) as upstream:
+        report = probe(upstream, "--write")
+        assert fields.items() <= report["suggested"].items()
+        assert len(report["suggested"]) <= len(fields) + 1  # a repair may change a field that goes with another
+        assert set(results(report).values()) == {"works", "repaired"}
+        for row in report["rows"]:
+            assert bool(row["repairs"]) == (row["result"] == "repaired")
+            assert all(repair["trouble"] in row["remark"] for repair in row["repairs"])
+        fussy.refusals.clear()
+        again = probe(upstream)
+    assert fussy.refusals == []
+    assert results(again) == dict.fromkeys(ALL, "works")
+    assert again["suggested"] == {}
+
+
+def test_only_the_remedies_that_are_needed_are_suggested(probe: Probe) -> None:
+    def moody(asked: dict[str, Any]) -> str | None:
+        """Complains in other words each time, until the users are merged."""
+        return f"bad thread {'x' * len(fussy.refusals)}" if ("user", "user") in role_pairs(asked) else None
+
+    fussy = Fussy(moody)
+    with running_upstream(fussy) as upstream:
+        assert probe(upstream)["suggested"] == {"merge_users": True}
+
+
+def test_a_model_without_tools_cannot_serve(probe: Probe, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_upstream(Fussy(takes_no_tools)) as upstream:
+        report = probe(upstream, code=1)
+        assert results(report)["text"] == results(report)["image"] == "works"
+        assert results(report)["tool call"] == results(report)["custom tool"] == "fails"
+        assert report["suggested"] == {}
+        assert cli.main(["probe", "house"]) == 1
+    assert "Codex cannot work with this model" in capsys.readouterr().out
+
+
+def test_a_model_that_calls_nothing_is_named(probe: Probe, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_upstream(sse([text("I would rather talk."), finish("stop")])) as upstream:
+        report = probe(upstream)
+        assert cli.main(["probe", "house"]) == 0
+    assert report["suggested"] == {}  # an answer that is not good is no reason to speak otherwise
+    assert results(report)["tool call"] == results(report)["custom tool"] == "differs"
+    assert "expect little of this model" in capsys.readouterr().out
+
+
+def test_what_went_well_by_chance_is_no_reason_for_a_field(probe: Probe) -> None:
+    def moody(recorded: Recorded) -> Answer:
+        first = "report_number" in recorded.raw.decode() and len(upstream.requests) == 2
+        return sse([text("No."), finish()]) if first else Fussy()(recorded)
+
+    with running_upstream(moody) as upstream:
+        report = probe(upstream)
+    row = next(row for row in report["rows"] if row["question"] == "tool call")
+    assert (row["result"], row["remark"]) == ("repaired", "when asked again; at first: no call, but: 'No.'")
+    assert report["suggested"] == {}
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_no_key_is_shown(home: Path, capsys: pytest.CaptureFixture[str], flags: list[str]) -> None:
+    key = f"plain-looking-secret-{'x' * 60}"
+    said = f"I know your key, and it is {key}"  # a quotation would be cut inside the key
+    with running_upstream(sse([text(said), finish()])) as upstream:
+        file = {"providers": [RECORD | {"base_url": upstream.base_url}]}
+        (home / "providers.json").write_text(json.dumps(file))
+        (home / "config.json").write_text(json.dumps({"provider_api_keys": {"house": key}}))
+        cli.main(["probe", "house", *flags])
+        upstream.script(status(401, {"error": {"message": said}}))
+        cli.main(["probe", "house", *flags])
+    assert upstream.requests[0].headers["authorization"] == f"Bearer {key}"
+    shown = capsys.readouterr()
+    assert "I know your key, and it is ***" in shown.out
+    assert "plain-looking" not in shown.out + shown.err
 
 
 def test_without_a_model_it_is_written_for_all_of_them(probe: Probe, home: Path) -> None:
@@ -127,12 +236,47 @@ def test_a_schema_that_is_ignored_is_said_in_words(probe: Probe) -> None:
     assert report["suggested"] == {"response_format": "object"}
 
 
-def test_a_server_that_refuses_everything_fails_at_once(probe: Probe) -> None:
-    with running_upstream(status(401, {"error": {"message": "Incorrect API key provided"}})) as upstream:
+@pytest.mark.parametrize(
+    ("answer", "remark", "advice"),
+    [
+        (status(401, {"error": {"message": "Incorrect API key provided"}}), "Incorrect API key", "provider_api_keys.house"),
+        (status(402, {"error": {"message": "Insufficient Balance"}}), "Insufficient Balance", "balance"),
+        (status(404, {"error": {"message": "model big not found"}}), "model big not found", "codex-nexus models house"),
+        (raw(b"<html>Welcome</html>", "text/html"), "A web page came", "usually ends in /v1"),
+        (status(500, {"error": {"message": "boom"}}), "boom", "try again later"),
+        (cut([text("Hel")]), "cut before its end", "No whole answer"),
+        (sse([finish()]), "gave no answer", "No whole answer"),
+        (Fussy(takes_no_system), "System role not supported", ""),
+    ],
+)  # fmt: skip
+def test_what_stands_in_the_way_of_everything_is_said_once(
+    probe: Probe, capsys: pytest.CaptureFixture[str], answer: Scripted, remark: str, advice: str
+) -> None:
+    with running_upstream(answer) as upstream:
         report = probe(upstream, code=1)
+        assert len(upstream.requests) <= 4
+        assert cli.main(["probe", "house"]) == 1
     assert results(report) == {"text": "fails"}
-    assert "Incorrect API key" in report["rows"][0]["remark"]
-    assert len(upstream.requests) == 1
+    assert remark in report["rows"][0]["remark"]
+    assert advice in report["advice"]
+    shown = capsys.readouterr().out
+    assert shown.count(remark) == 1
+    assert "nothing to write" not in shown
+
+
+def test_a_limit_on_the_way_ends_the_probe(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codex_nexus.probe.talk._PAUSE_S", 0.01)
+
+    def tired(recorded: Recorded) -> Answer:
+        if len(upstream.requests) > 3:
+            return status(429, {"error": {"message": "Too many requests"}})
+        return Fussy(FIVE[1])(recorded)
+
+    with running_upstream(tired) as upstream:
+        report = probe(upstream, code=1)
+    assert list(results(report).values()) == ["repaired", "works", "fails"]
+    assert "Too many requests" in report["stopped"]
+    assert report["suggested"] == {"stream_usage": "implicit"}  # what was found out stays true
 
 
 def test_the_table_is_for_people(home: Path, probe: Probe, capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,7 +287,7 @@ def test_the_table_is_for_people(home: Path, probe: Probe, capsys: pytest.Captur
     assert lines[0].startswith("Probing House: big")
     assert "tokens" in lines[1]
     assert any(line.startswith("long output") and "repaired" in line for line in lines)
-    assert "6 of 11 work, 5 after a repair." in lines
+    assert "10 of 15 work, 5 more after a repair." in lines
     assert any("--write" in line for line in lines)
 
 
@@ -164,6 +308,68 @@ def test_the_first_model_of_the_list_is_asked(home: Path, probe: Probe) -> None:
         file = {"providers": [record | {"base_url": upstream.base_url}]}
         (home / "providers.json").write_text(json.dumps(file))
         assert probe(upstream, model="house")["model"] == "first"
+
+
+# --- the terminal
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such terminal")
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_nothing_is_wider_than_the_terminal(home: Path, probe: Probe, width: int) -> None:
+    from tests.probe.terminal import in_terminal  # noqa: PLC0415 - not on Windows
+
+    with running_upstream(Fussy(*FIVE)) as upstream:
+        probe(upstream)
+        environ = os.environ | {"CODEX_NEXUS_HOME": str(home), "NO_COLOR": "1"}
+        plain = in_terminal([*COMMAND, "probe", "house"], width, environ)
+        del environ["NO_COLOR"]
+        colourful = in_terminal([*COMMAND, "probe", "house"], width, environ)
+    assert (plain.status, plain.coloured, colourful.coloured) == (0, False, True)
+    assert max(map(cell_len, plain.lines)) <= width
+    assert "long output (13 of 15)" in plain.raw  # while it was waited for
+    assert not any("of 15)" in line for line in plain.lines)
+    words = " ".join(" ".join(plain.lines).split())
+    assert "long output repaired with max_output: 8192; without it: max_tokens: integer above maximum value" in words
+
+
+def test_a_pipe_gets_one_line_for_each_question_at_once(home: Path, probe: Probe) -> None:
+    with running_upstream(Fussy(*FIVE)) as upstream:
+        probe(upstream)
+        upstream.requests.clear()
+        upstream.script(lambda recorded: stall() if len(upstream.requests) > 4 else Fussy(*FIVE)(recorded))
+        with probing(home, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(4)]
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=20)
+    assert lines[2].startswith("text ")
+    assert "stream_usage: implicit" in lines[2]
+    assert lines[3].startswith("tool call ")
+    assert (process.returncode, error) == (130, "codex-nexus: stopped with Ctrl+C.\n")
+
+
+def test_ctrl_c_leaves_the_file_as_it_was(home: Path, probe: Probe) -> None:
+    with running_upstream(Fussy(*FIVE)) as upstream:
+        probe(upstream)
+        before = (home / "providers.json").read_bytes()
+        upstream.requests.clear()
+        upstream.script(Fussy(*FIVE), Fussy(*FIVE), stall())
+        with probing(home, "--write", "--json", stdout=subprocess.PIPE) as process:
+            while len(upstream.requests) < 3:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            output, error = process.communicate(timeout=20)
+    assert (process.returncode, output, error) == (130, "", "codex-nexus: stopped with Ctrl+C.\n")
+    assert (home / "providers.json").read_bytes() == before
+    assert sorted(path.name for path in home.iterdir()) == ["providers.json"]
+
+
+def probing(home: Path, *flags: str, stdout: int) -> subprocess.Popen[str]:
+    """The verb in a process of its own."""
+    environ = os.environ | {"CODEX_NEXUS_HOME": str(home)}
+    return subprocess.Popen(
+        [*COMMAND, "probe", "house", *flags], env=environ, text=True, stdout=stdout, stderr=subprocess.PIPE
+    )
 
 
 # --- what is written
@@ -208,8 +414,33 @@ def test_a_wrong_file_is_not_touched(home: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_shipped_provider_gets_an_entry_of_its_own(home: Path) -> None:
-    write(home, "vllm", "Org/Model[1]", {"tool_text": "on"})
+    write(home, "vllm", "Org/Model[1]", "Org/Model[1]", {"tool_text": "on"})
     known = load_catalogue(home)
     assert known.dialect("vllm", "Org/Model[1]").tool_text == "on"
     assert known.dialect("vllm", "Org/Model1").tool_text == "off"
     assert known.providers["vllm"].base_url == catalogue.shipped().providers["vllm"].base_url
+
+
+def test_the_file_keeps_its_indentation(home: Path, probe: Probe) -> None:
+    with running_upstream(Fussy(*FIVE)) as upstream:
+        record = RECORD | {"base_url": upstream.base_url, "dialect": OPEN}
+        (home / "providers.json").write_text(json.dumps({"providers": [record]}, indent="\t"))
+        probe(upstream, "--write")
+    assert '\n\t\t\t"id": "house",\n' in (home / "providers.json").read_text()
+
+
+@pytest.mark.parametrize(("model", "others"), [("house", 2048), ("house/big", 2048)])
+def test_rules_for_some_models_still_hold(home: Path, probe: Probe, model: str, others: int) -> None:
+    with running_upstream(Fussy(*FIVE)) as upstream:
+        rules = [
+            {"match": ["big"], "dialect": {"max_output": 50000}, "source": "mine"},
+            {"match": ["small"], "dialect": {"max_output": others}, "source": "mine"},
+        ]
+        record = RECORD | {"base_url": upstream.base_url, "dialect": OPEN, "rules": rules}
+        (home / "providers.json").write_text(json.dumps({"providers": [record]}))
+        probe(upstream, "--write", model=model)
+        assert probe(upstream, model=model)["suggested"] == {}
+    known = load_catalogue(home)
+    assert known.dialect("house", "big").max_output == 8192
+    assert known.dialect("house", "small").max_output == others
+    assert known.dialect("house", "small").system == ("head" if model == "house" else "inline")

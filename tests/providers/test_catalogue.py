@@ -298,7 +298,8 @@ def test_kimi() -> None:
     always = shipped().dialect("kimi", "kimi-k2.7-code")
     assert always.reasoning_param == "none"
     assert msgspec.json.decode(always.extra_body["thinking"]) == {"type": "enabled", "keep": "all"}
-    _has("custom", "moonshotai/Kimi-K3", family="kimi", json_schema="mfjs", max_tokens_field="max_tokens")
+    _has("custom", "moonshotai/Kimi-K3", family="kimi", json_schema="mfjs", max_tokens_field="max_completion_tokens")
+    _has("siliconflow", "moonshotai/Kimi-K3", max_tokens_field="max_tokens")
     _has("fireworks", "accounts/fireworks/models/kimi-k2p6", reasoning_param="effort", max_tokens_field="max_tokens")
 
 
@@ -307,7 +308,7 @@ def test_glm() -> None:
         "zai",
         "glm-5.3",
         family="glm",
-        reasoning_param="effort",
+        reasoning_param="thinking+effort",
         thinking_off="refused",
         reasoning_replay="all",
         tool_choice=("auto",),
@@ -396,6 +397,52 @@ def test_local_servers_switch_thinking_in_the_template() -> None:
     _has("lmstudio", "openai/gpt-oss-20b", reasoning_param="effort", reasoning_replay="never")
 
 
+def test_what_refines_thinking_stands_in_the_extra_body() -> None:
+    def thinking(provider: str, model: str) -> Any:
+        given = shipped().dialect(provider, model).extra_body.get("thinking")
+        return None if given is None else msgspec.json.decode(given)
+
+    assert thinking("kimi", "kimi-k2.6") == {"type": "enabled", "keep": "all"}
+    assert thinking("kimi", "kimi-k2.5") is None
+    for model in ("glm-5.3", "glm-5.2", "glm-4.7"):
+        assert thinking("zai", model) == {"type": "enabled", "clear_thinking": False}
+    assert thinking("zai", "glm-4.6") is None
+
+
+def test_budgets_stand_where_efforts_are_not_heard() -> None:
+    for provider, model in (
+        ("qwen", "qwen3.7-plus"), ("siliconflow", "Qwen/Qwen3.5-35B"), ("openrouter", "qwen/qwen3.8-max"),
+    ):  # fmt: skip
+        budgets = shipped().dialect(provider, model).thinking_budgets
+        assert sorted(budgets.values()) == [budgets[effort] for effort in EFFORTS if effort in budgets], provider
+        assert all(128 <= budget <= 32_768 for budget in budgets.values())
+    _has("openrouter", "deepseek/deepseek-v4-pro", thinking_budgets={})
+
+
+def test_signatures() -> None:
+    _has("gemini", "gemini-3.8-flash", dummy_signature=True)
+    _has("gemini", "gemini-2.5-flash", dummy_signature=False)
+    _has("openrouter", "anthropic/claude-opus-5", unsigned_reasoning=False)
+    _has("openrouter", "openai/gpt-5.5", unsigned_reasoning=False)
+
+
+def test_azure_gets_its_reasoning_back_and_of_others_none() -> None:
+    _has("azure", "gpt-5.5", reasoning_replay="all", unsigned_reasoning=False, tool_images="in_tool")
+    assert list(shipped().dialect("azure", "gpt-5.5").extra_body) == ["include"]
+    _has("azure", "gpt-4.1", reasoning_param="none", extra_body={}, drop_params=("reasoning",))
+
+
+def test_who_is_told_of_the_client() -> None:
+    told = {name: record.forward for name, record in shipped().providers.items() if record.forward}
+    assert told == {"kimi": {"User-Agent": "user_agent"}, "xai": {"x-grok-conv-id": "conversation"}}
+
+
+def test_facts_are_dated() -> None:
+    records = [record for record in shipped().providers.values() if record.id != "custom"]
+    for fact in (*shipped().families, *records, *(rule for record in records for rule in record.rules)):
+        assert re.search(r"20\d\d", fact.source), fact.source
+
+
 def test_others() -> None:
     _has("minimax", "MiniMax-M3", reasoning_param="minimax", reasoning_field="reasoning_details", tool_choice=("auto",))
     _has("minimax", "MiniMax-M3.1-Flash-Preview", reasoning_param="none", reasoning_field="reasoning_content")
@@ -471,6 +518,56 @@ def test_merged_keeps_what_is_shipped_and_lays_the_users_over() -> None:
     assert both.families[: len(base.families)] == base.families
 
 
+def user_says(record: dict[str, Any], **more: Any) -> Catalogue:
+    """The shipped catalogue with a record of the user's over it."""
+    return merged(shipped(), read(json.dumps({"providers": [record], **more}).encode(), "user.json"))
+
+
+def test_the_user_wins_over_families_hosts_and_models() -> None:
+    mine = {"reasoning_missing": "space", "images": "data", "context_window": 9_000, "max_tokens_field": "max_tokens"}
+    dialect = user_says({"id": "kimi", "dialect": mine}).dialect("kimi", "kimi-k3")
+    assert {name: getattr(dialect, name) for name in mine} == mine
+    assert dialect.json_schema == "mfjs"
+    blind = user_says({"id": "zai", "dialect": {"images": "data"}}).dialect("zai", "glm-5.3")
+    assert (blind.images, shipped().dialect("zai", "glm-5.3").images) == ("data", "none")
+    of_family = {"families": [{"match": ["kimi-*"], "dialect": {"json_schema": "plain", "reasoning_missing": "omit"}}]}
+    both = user_says({"id": "kimi", "dialect": {"reasoning_missing": "space"}}, **of_family)
+    dialect = both.dialect("kimi", "kimi-k3")
+    assert (dialect.json_schema, dialect.reasoning_missing) == ("plain", "space")
+    assert both.dialect("together", "moonshotai/Kimi-K3").json_schema == "plain"
+
+
+def test_a_rule_of_the_users_is_for_its_models_alone() -> None:
+    both = user_says(
+        {
+            "id": "house",
+            "base_url": "http://h/v1",
+            "dialect": {"reasoning_param": "effort", "max_tools": 9},
+            "rules": [{"match": ["deepseek-*"], "dialect": {"max_tools": 5}}],
+        }
+    )
+    assert [both.dialect("house", model).max_tools for model in ("deepseek-v4", "other")] == [5, 9]
+    assert both.dialect("house", "deepseek-v4").reasoning_param == "effort"
+
+
+def test_on_the_other_wire_an_effort_is_said_and_no_field_of_a_chat() -> None:
+    other = user_says({"id": "zai", "dialect": {"wire": "responses"}}).dialect("zai", "glm-5.2")
+    assert (other.extra_body, other.reasoning_param) == ({}, "thinking+effort")
+    plain = user_says({"id": "house", "base_url": "http://h/v1", "dialect": {"wire": "responses"}})
+    assert plain.dialect("house", "m").reasoning_param == "effort"
+    own = {"wire": "responses", "extra_body": {"a": 1}, "reasoning_param": "none"}
+    mine = user_says({"id": "zai", "dialect": own}).dialect("zai", "glm-5.2")
+    assert (list(mine.extra_body), mine.reasoning_param) == (["a"], "none")
+
+
+def test_models_may_be_listed_at_another_address() -> None:
+    records = shipped().providers
+    assert records["github"].models_url == "https://models.github.ai/catalog/models"
+    assert records["kimi"].models_url == "https://api.moonshot.ai/v1/models"
+    here = user_says({"id": "mine", "base_url": "http://h/v1/", "models_path": "/list"}).providers["mine"]
+    assert here.models_url == "http://h/v1/list"
+
+
 def test_merging_changes_neither_side() -> None:
     before = dict(shipped().providers)
     user = Catalogue({"kimi": msgspec.structs.replace(before["kimi"], name="Mine")}, ())
@@ -511,23 +608,69 @@ def test_every_wrong_dialect_field_is_named_with_its_path() -> None:
     assert all(problem in str(caught.value) for problem in problems)
 
 
+def test_every_wrong_shape_is_named_with_its_path() -> None:
+    text = {
+        "provider": [],
+        "families": [{"match": "x-*", "dialect": {}}, 5],
+        "providers": [
+            {"name": "A", "base": ""},
+            {
+                "id": "mine",
+                "local": "soap",
+                "models": [{"id": 7, "price": [1]}, {}],
+                "forward": {"X-Id": "secret"},
+                "rules": [{"dialect": {"system": "tail"}}],
+            },
+            7,
+        ],
+    }
+    with pytest.raises(ConfigError) as caught:
+        read(json.dumps(text).encode(), "providers.json")
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [
+        "provider",
+        "families[0].match",
+        "families[1]",
+        "providers[0].base",
+        "providers[0].id",
+        "providers[1] (mine).local",
+        "providers[1] (mine).models[0].id",
+        "providers[1] (mine).models[0].price",
+        "providers[1] (mine).models[1].id",
+        "providers[1] (mine).forward.X-Id",
+        "providers[1] (mine).rules[0].match",
+        "providers[2]",
+    ]
+    assert "providers.json has 12 problems" in str(caught.value)
+    assert "'secret' is none of user_agent, conversation." in str(caught.value)
+    assert not [problem for problem in caught.value.problems if "`" in problem]
+
+
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("record", "said"),
     [
-        ('{"providers": [{"name": "A"}]}', "$.providers[0]"),
-        ('{"providers": [{"id": "a", "name": "A", "local": "soap"}]}', "$.providers[0].local"),
-        ('{"providers": [{"id": "a", "name": "A", "base": ""}]}', "`base`"),
-        ('{"providers": [{"id": "a", "name": "A", "models": [{"id": 7}]}]}', "$.providers[0].models[0].id"),
-        ('{"provider": []}', "`provider`"),
-        ('{"providers": [', "truncated"),
+        ({"base_url": "ftp://x"}, "base_url: 'ftp://x' does not begin with http:// or https://."),
+        ({"auth": "basic"}, "auth: 'basic' is none of bearer, none, header:NAME."),
+        ({"auth": "header:"}, "auth: behind 'header:' the name of the header is missing."),
     ],
 )
-def test_a_file_of_the_wrong_shape_is_a_config_error_with_its_place(text: str, said: str) -> None:
+def test_an_address_or_way_of_showing_the_key_that_cannot_work_is_told(record: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(json.dumps({"providers": [{"id": "a"} | record]}).encode(), "providers.json")
+    assert caught.value.problems == [f"providers[0] (a).{said}"]
+
+
+@pytest.mark.parametrize("text", ['{"providers": [', "", "x", "\xff"])
+def test_a_file_that_is_no_json_is_said_to_be_none(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(text.encode("latin-1"), "providers.json")
+    assert [problem.split(":")[0] for problem in caught.value.problems] == ["it is not JSON"]
+
+
+@pytest.mark.parametrize("text", ["[]", "5", "null"])
+def test_a_file_that_is_no_object_is_said_to_be_none(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read(text.encode(), "providers.json")
-    assert len(caught.value.problems) == 1
-    assert said in caught.value.problems[0]
-    assert "providers.json has 1 problem:" in str(caught.value)
+    assert caught.value.problems[0].startswith("the file: expected an object, got ")
 
 
 def test_an_empty_file_adds_nothing() -> None:
@@ -549,6 +692,8 @@ NAMES = r"""
 BANNED = re.compile(rf"(?<![a-z])({'|'.join(NAMES.split())})(?![a-z])", re.IGNORECASE)
 VOCABULARY = {word for hint in get_type_hints(Dialect).values() for word in get_args(hint) if isinstance(word, str)}
 """The forms of a dialect: two of them are called after the house that invented them."""
+REPAIRS = {"schema_gemini"}
+"""Names of repairs that bear such a word."""
 WIRE_FIELDS = {"x_groq"}
 """Names of fields as they stand on the wire."""
 
@@ -602,7 +747,7 @@ def _named(source: str, allowed: set[str]) -> list[tuple[int, str]]:
         if token.type == tokenize.NAME:
             wrong = token.string not in WIRE_FIELDS and bool(words - VOCABULARY)
         elif token.type in texts and token.start[0] not in documented:
-            wrong = token.string.strip("rbuRBU'\"") not in VOCABULARY | WIRE_FIELDS | allowed
+            wrong = token.string.strip("rbuRBU'\"") not in VOCABULARY | REPAIRS | WIRE_FIELDS | allowed
         else:
             wrong = False
         if wrong:

@@ -77,8 +77,44 @@ def test_foreign_words_neither_steer_the_terminal_nor_pass_for_a_line_of_ours() 
     assert continued == "    12:00:00 I resp_1 completed"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GET https://api.example/v1/models?key=0a1b2c3d4e5f&alt=sse",
+        "headers {'api-key': '0a1b2c3d4e5f', 'accept': '*/*'}",
+        'body {"x-goog-api-key": "0a1b2c3d4e5f"}',
+        "Authorization: Basic 0a1b2c3d4e5f",
+        "proxy http://me:0a1b2c3d4e5f@proxy.example:8080 refused",
+        "postgresql://nexus:0a1b2c3d4e5f@db/nexus cannot be reached",
+    ],
+)
+def test_what_stands_where_secrets_stand_does_not_pass(line: str) -> None:
+    told = logs.Lines(colour=False).format(record(line))
+    assert "0a1b2c3d4e5f" not in told
+    assert "***" in told
+    assert len(told) > 20
+
+
+def test_a_configured_key_does_not_pass_whatever_it_looks_like(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_known", set())
+    logs.never_tell(["plain words", "plain words and more", "", "abc"])
+    try:
+        raise ValueError("refused: plain words and more, abc")  # noqa: TRY301
+    except ValueError:
+        made = record("https://host/plain words?x", exc_info=sys.exc_info())
+    for formatter in (logs.JsonLines(), logs.Lines(colour=False)):
+        made.exc_text = None
+        told = formatter.format(made)
+        assert "plain words" not in told
+        assert "and more" not in told
+        assert ", abc" in told
+
+
 def test_ordinary_words_stay() -> None:
-    text = "gpt-5.5 -> custom/qwen3-coder-480b completed, 10+2 tokens, codex-nexus runs in nexus-demo"
+    text = (
+        "gpt-5.5 -> custom/qwen3-coder-480b completed, 10+2 tokens, codex-nexus runs in nexus-demo; unknown key: colours, "
+        "http://127.0.0.1:5800 http://[::1]:5800/v1 token: wanted, password"
+    )
     assert text in logs.Lines(colour=False).format(record(text))
 
 

@@ -20,7 +20,8 @@ import pytest
 
 from codex_nexus.config import file as config_file
 from codex_nexus.errors import ConfigError, NexusError
-from codex_nexus.service.supervisor import Overrides, Supervisor, is_loopback_host
+from codex_nexus.service.files import Overrides, is_loopback_host
+from codex_nexus.service.supervisor import Supervisor
 from codex_nexus.sessions.sqlite import SqliteStore
 from tests import oracle
 from tests.serving import until
@@ -384,6 +385,40 @@ async def test_a_move_to_another_port_does_not_cut_running_turns(
     assert (await asking).text == "word " * 10
 
 
+async def test_the_host_changes_on_the_same_port(life: Life, started: Any, upstream: Upstream, port: int) -> None:
+    life.configure(provider="custom", custom_upstream=upstream.base_url, port=port)
+    upstream.script(sse([*[text("word ")] * 10, finish()], pause=0.03))
+    supervisor = await started(port=None)
+    asking = asyncio.ensure_future(ask(supervisor.address))
+    await until(lambda: upstream.requests)
+    await changed(supervisor, life.home, host="0.0.0.0")
+    assert supervisor.address == f"http://0.0.0.0:{port}"
+    assert (await get(f"http://127.0.0.1:{port}/healthz"))[0] == 200
+    with pytest.raises(NexusError, match="no address of this machine"):
+        await changed(supervisor, life.home, host="192.0.2.77")
+    assert supervisor.address == f"http://0.0.0.0:{port}"
+    await changed(supervisor, life.home, host="127.0.0.1")
+    assert (await get(f"http://127.0.0.1:{port}/healthz"))[0] == 200
+    assert (await asking).text == "word " * 10
+
+
+async def test_a_place_that_cannot_be_saved_is_not_taken(
+    life: Life, started: Any, upstream: Upstream, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life.configure(provider="custom", custom_upstream=upstream.base_url)
+    supervisor = await started(port=port)
+    before = supervisor.address
+
+    def full(*_: Any) -> None:
+        raise ConfigError("config.json", ["it cannot be written: No space left on device."])
+
+    monkeypatch.setattr(config_file, "save", full)
+    with pytest.raises(ConfigError, match="No space"):
+        await changed(supervisor, life.home, store=f"sqlite:///{life.home / 'x.db'}", host="0.0.0.0")
+    assert supervisor.address == before
+    assert (await ask(before)).text == "hi"
+
+
 @pytest.mark.parametrize("change", [{"provider": "nobody"}, {"host": "192.0.2.77"}], ids=str)
 async def test_a_change_that_cannot_be_applied_changes_nothing(
     life: Life, started: Any, upstream: Upstream, change: dict[str, Any]
@@ -395,6 +430,46 @@ async def test_a_change_that_cannot_be_applied_changes_nothing(
         await changed(supervisor, life.home, **change)
     assert path.read_text() == written
     assert (await ask(supervisor.address)).text == "hi"
+
+
+# --- the files, read again
+
+
+async def test_what_was_written_by_hand_is_taken_over(
+    life: Life, started: Any, upstream: Upstream, port: int, tmp_path: Path
+) -> None:
+    life.configure(provider="custom", custom_upstream="http://127.0.0.1:9/v1", port=0)
+    supervisor = await started(port=None, host=None)
+    life.configure(
+        provider="custom", custom_upstream=upstream.base_url, port=port, store=f"sqlite:///{tmp_path / 'other.db'}"
+    )
+    await supervisor.reload()
+    assert supervisor.address == f"http://127.0.0.1:{port}"
+    assert supervisor.panel_address == f"http://127.0.0.1:{port + 1}"
+    assert (await ask(supervisor.address)).response["store"] is True
+    assert (tmp_path / "other.db").exists()
+    assert f"[nexus] Configuration read again: {supervisor.address}" in life.said
+
+
+@pytest.mark.parametrize(
+    "text", ["{broken", '{"port": "x"}', '{"provider": "nobody"}', '{"host": "192.0.2.77", "access_token": "env:A"}']
+)
+async def test_files_that_are_wrong_change_nothing(life: Life, started: Any, upstream: Upstream, text: str) -> None:
+    path = life.configure(provider="custom", custom_upstream=upstream.base_url)
+    supervisor = await started()
+    path.write_text(text)
+    await supervisor.reload()
+    [told] = [line for line in life.said if "Nothing was changed" in line]
+    assert told.startswith("[nexus] ")
+    assert path.read_text() == text
+    assert (await ask(supervisor.address)).text == "hi"
+
+
+async def test_files_that_say_the_same_are_no_news(life: Life, started: Any) -> None:
+    supervisor = await started()
+    before = list(life.said)
+    await supervisor.reload()
+    assert life.said == before
 
 
 # --- stopping

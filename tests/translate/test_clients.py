@@ -51,6 +51,8 @@ def test_codex_is_always_told_how_long_to_wait() -> None:
     assert wait_for(PLAIN, Fault("rate_limit", "x")) is None
     assert wait_for(PLAIN, Fault("server", "x", retry_after=2)) == 2
     assert wait_for(PLAIN, Fault("auth", "x", retry_after=2)) is None
+    assert wait_for(CODEX, Fault("rate_limit", "x", retry_after=2000)) == 300
+    assert wait_for(PLAIN, Fault("rate_limit", "x", retry_after=2000)) == 2000
 
 
 @pytest.mark.parametrize(
@@ -59,6 +61,10 @@ def test_codex_is_always_told_how_long_to_wait() -> None:
         (Fault("rate_limit", "Slow down.", retry_after=7), "Slow down. Please try again in 7s."),
         (Fault("rate_limit", "Slow down", retry_after=0.25), "Slow down. Please try again in 0.25s."),
         (Fault("rate_limit", "Please Try again in 20s", retry_after=7), "Please Try again in 20s"),
+        (
+            Fault("rate_limit", "Please try again in 1m30s.", retry_after=90),
+            "Please try again in 1m30s. Please try again in 90s.",
+        ),
         (Fault("server", "Broken", retry_after=7), "Broken"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from msgspec import Raw, structs
 
 from codex_nexus.translate.dialect import DEFAULT, Dialect
-from codex_nexus.translate.healing import healed
+from codex_nexus.translate.healing import described, healed, lasting
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,10 @@ from codex_nexus.translate.healing import healed
         ("drop_field:tool_choice", {"tool_choice": ("auto",), "drop_params": ("tool_choice",)}),
         ("drop_field:reasoning_content", {"reasoning_replay": "never"}),
         ("drop_field:store", {"drop_params": ("store",)}),
+        ("fit_max_tokens:300", {"max_output": 300, "default_output": 300}),
+        ("clamp_max_tokens:many", {"max_tokens_field": "omit"}),
+        ("schema_gemini", {"json_schema": "gemini"}),
+        ("dummy_signature", {"dummy_signature": True}),
     ],
 )
 def test_a_repair_changes_what_was_refused(heal: str, changes: dict[str, Any]) -> None:
@@ -35,7 +39,17 @@ def test_a_repair_changes_what_was_refused(heal: str, changes: dict[str, Any]) -
     ("dialect", "heal", "changes"),
     [
         (Dialect(strict="keep"), "drop_field:strict", {"strict": "strip"}),
-        (Dialect(reasoning_param="effort"), "drop_field:reasoning_effort", {"reasoning_param": "none"}),
+        (
+            Dialect(reasoning_param="effort"),
+            "drop_field:reasoning_effort",
+            {"reasoning_param": "none", "drop_params": ("reasoning_effort",)},
+        ),
+        (Dialect(reasoning_field="reasoning"), "drop_field:reasoning", {"reasoning_replay": "never"}),
+        (
+            Dialect(extra_body={"max_tokens": Raw(b"9"), "b": Raw(b"2")}),
+            "one_max_tokens",
+            {"extra_body": {"b": Raw(b"2")}},
+        ),
         (Dialect(reasoning_missing="empty"), "replay_reasoning", {"reasoning_missing": "space"}),
         (
             Dialect(reasoning_replay="never"),
@@ -43,6 +57,7 @@ def test_a_repair_changes_what_was_refused(heal: str, changes: dict[str, Any]) -
             {"reasoning_replay": "tool_turns", "reasoning_missing": "empty"},
         ),
         (Dialect(reasoning_replay="all"), "replay_reasoning", {"reasoning_missing": "empty"}),
+        (Dialect(json_schema="mfjs"), "schema_mfjs:f", {"bare_tools": ("f",)}),
         (DEFAULT, "add_json_word", {"response_format": "object"}),
         (Dialect(response_format="object"), "weaker_format", {"response_format": "none"}),
         (DEFAULT, "no_format_with_tools", {"tools_exclude_response_format": True}),
@@ -73,7 +88,10 @@ def test_a_repair_begins_where_the_dialect_stands(dialect: Dialect, heal: str, c
         (Dialect(system="head"), "system_head"),
         (Dialect(drop_params=("store",)), "drop_field:store"),
         (Dialect(response_format="none"), "weaker_format"),
-        (DEFAULT, "dummy_signature"),
+        (Dialect(dummy_signature=True), "dummy_signature"),
+        (Dialect(json_schema="mfjs"), "schema_mfjs"),
+        (Dialect(json_schema="mfjs", bare_tools=("f",)), "schema_mfjs:f"),
+        (DEFAULT, "use_field:top_p"),
         (DEFAULT, "unheard_of"),
     ],
 )
@@ -83,3 +101,23 @@ def test_a_repair_that_changes_nothing_is_none(dialect: Dialect, heal: str) -> N
 
 def test_some_refusals_are_worth_the_same_words_again() -> None:
     assert healed(DEFAULT, "retry_once_then_text") == DEFAULT
+
+
+def test_what_helped_one_request_only_is_not_lasting() -> None:
+    assert lasting(["drop_field:a", "retry_once_then_text", "fit_max_tokens:5", "clamp_max_tokens:5"]) == [
+        "drop_field:a", "clamp_max_tokens:5",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("heal", "said"),
+    [
+        ("drop_field:store", "'store' is left out"),
+        ("effort:low,high", "only these reasoning efforts are sent: low,high"),
+        ("system_head", "all instructions stand in one system message at the head"),
+        ("schema_mfjs", "tool schemas are written in a narrow subset"),
+        ("unheard_of", "unheard_of"),
+    ],
+)
+def test_a_repair_can_be_told_to_a_person(heal: str, said: str) -> None:
+    assert described(heal) == said

@@ -14,10 +14,10 @@ from codex_nexus.translate.dialect import Dialect
 from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.items_reader import ItemsReader
 from codex_nexus.translate.turn import Turn, open_turn
+from codex_nexus.wire.create import decode_create
 from codex_nexus.wire.events import EventEncoder
-from codex_nexus.wire.responses import decode_create
 
-WIRE = Dialect(wire="responses", family="them")
+WIRE = Dialect(wire="responses", family="them", reasoning_param="effort")
 TOOLS = [
     {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}},
     {"type": "custom", "name": "patch"},
@@ -110,6 +110,62 @@ def test_pieces_of_arguments_are_not_doubled_by_the_final_item(client: Client) -
         {"type": "response.output_item.done", "item": call('{"a":1}')},
     ]
     assert calls(told([*pieces, DONE], client)) == [("c1", "look", '{"a":1}')]
+
+
+@pytest.mark.parametrize("client", [CODEX, PLAIN], ids=["codex", "plain"])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        [{"type": "response.function_call_arguments.done", "item_id": "b-uuid", "arguments": '{"a":1}'}],
+        [{"type": "response.function_call_arguments.done", "output_index": 1, "arguments": '{"a":1}'}],
+        [{"type": "response.function_call_arguments.delta", "output_index": 1, "delta": '{"a":1}'}],
+        [{"type": "response.function_call_arguments.delta", "output_index": 1, "item_id": "else", "delta": '{"a":1}'}],
+        [
+            {"type": "response.function_call_arguments.delta", "item_id": "b-uuid", "delta": '{"a"'},
+            {"type": "response.function_call_arguments.done", "item_id": "b-uuid", "arguments": '{"a":1}'},
+        ],
+        [{"type": "response.output_item.done", "output_index": 1, "item": call('{"a":1}') | {"id": None}}],
+        [{"type": "response.completed", "response": {**DONE["response"], "output": [call('{"a":1}')]}}],
+        [{"type": "response.completed", "response": {**DONE["response"], "output": [call('{"a":1}') | {"id": "z"}]}}],
+    ],
+)
+def test_arguments_are_found_wherever_a_server_says_them(rest: list[dict[str, Any]], client: Client) -> None:
+    begun = {"type": "response.output_item.added", "output_index": 1, "item": call("")}
+    assert calls(told([begun, *rest, DONE], client)) == [("c1", "look", '{"a":1}')]
+
+
+def test_a_server_that_always_says_the_same_index_is_understood_by_ids() -> None:
+    other = call("") | {"id": "c-uuid", "call_id": "c2"}
+    events = [
+        {"type": "response.output_item.added", "output_index": 0, "item": call("")},
+        {"type": "response.output_item.added", "output_index": 0, "item": other},
+        {"type": "response.function_call_arguments.delta", "output_index": 0, "item_id": "b-uuid", "delta": '{"a":1}'},
+        {"type": "response.function_call_arguments.delta", "output_index": 0, "item_id": "c-uuid", "delta": '{"b":2}'},
+    ]
+    assert calls(told([*events, DONE])) == [("c1", "look", '{"a":1}'), ("c2", "look", '{"b":2}')]
+
+
+def test_items_without_ids_are_told_apart_by_their_places() -> None:
+    first, second = call("") | {"id": ""}, call("") | {"id": "", "call_id": "c2"}
+    events = [
+        {"type": "response.output_item.added", "output_index": 0, "item": first},
+        {"type": "response.output_item.added", "output_index": 1, "item": second},
+        {"type": "response.function_call_arguments.delta", "output_index": 1, "delta": '{"b":2}'},
+        {"type": "response.function_call_arguments.delta", "output_index": 0, "delta": '{"a":1}'},
+    ]
+    assert calls(told([*events, DONE])) == [("c1", "look", '{"a":1}'), ("c2", "look", '{"b":2}')]
+
+
+def test_a_text_that_comes_only_whole_is_told_once() -> None:
+    whole = {"type": "response.output_text.done", "item_id": "a", "text": "Hello"}
+    item = {"type": "message", "id": "a", "content": [{"type": "output_text", "text": "Hello"}]}
+    end = {"type": "response.completed", "response": {**DONE["response"], "output": [item]}}
+    for events in (
+        [whole],
+        [text("Hel"), text("lo"), whole],
+        [whole, {"type": "response.output_item.done", "item": item}],
+    ):
+        assert told([*events, end]).text == "Hello"
 
 
 def test_items_that_only_the_end_holds_are_told() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import Raw
 from tests.codex_requests import PICTURE, call, later_turn, message, output, picture
@@ -10,7 +11,7 @@ from tests.driving import chat_of
 from codex_nexus.translate.dialect import Dialect
 from codex_nexus.translate.sealed import Sealed, seal
 
-WIRE = Dialect(wire="responses", family="own")
+WIRE = Dialect(wire="responses", family="own", reasoning_param="effort")
 
 
 def sent(dialect: Dialect = WIRE, **fields: Any) -> dict[str, Any]:
@@ -105,7 +106,7 @@ def test_tools_are_flat_and_so_is_the_choice_of_one() -> None:
     ],
 )
 def test_wishes_are_passed_on(asked: dict[str, Any], said: dict[str, Any]) -> None:
-    dialect = Dialect(wire="responses", known_params=("verbosity",))
+    dialect = Dialect(wire="responses", known_params=("verbosity",), reasoning_param="effort")
     assert sent(dialect, input="go", **asked) == sent(dialect, input="go") | said
 
 
@@ -128,3 +129,55 @@ def test_a_thread_of_codex_arrives_whole() -> None:
     kinds = [item["type"] for item in body["input"]]
     assert kinds.count("function_call") == kinds.count("function_call_output") == 4
     assert all(tool["type"] == "function" for tool in body["tools"])
+
+
+def test_pictures_may_stand_in_an_output() -> None:
+    dialect = Dialect(wire="responses", tool_images="in_tool")
+    told = items(message("user", "go"), call("c", "f", "{}"), output("c", "see", picture()), dialect=dialect)
+    assert told[-1]["output"] == [
+        {"type": "input_text", "text": "see"},
+        {"type": "input_image", "image_url": PICTURE, "detail": "high"},
+    ]
+
+
+@pytest.mark.parametrize("field", ["store", "reasoning", "parallel_tool_calls", "max_output_tokens"])
+def test_what_the_server_refuses_is_not_sent(field: str) -> None:
+    asked: dict[str, Any] = {
+        "input": "go",
+        "tools": [{"type": "function", "name": "f"}],
+        "reasoning": {"effort": "high"},
+        "parallel_tool_calls": True,
+        "max_output_tokens": 9,
+    }
+    dialect = Dialect(wire="responses", reasoning_param="effort", parallel_tool_calls="send")
+    whole = sent(dialect, **asked)
+    assert sent(msgspec.structs.replace(dialect, drop_params=(field, "unheard_of", "input")), **asked) == {
+        name: value for name, value in whole.items() if name != field
+    }
+    assert field in whole
+
+
+def test_a_message_of_calls_alone_is_none_whatever_a_chat_would_say() -> None:
+    dialect = Dialect(wire="responses", assistant_content="text_part")
+    assert [item["type"] for item in items(message("user", "go"), call("c", "f", "{}"), dialect=dialect)] == [
+        "message",
+        "function_call",
+        "function_call_output",
+    ]
+
+
+@pytest.mark.parametrize(("missing", "texts"), [("omit", []), ("empty", [""]), ("space", [" "])])
+def test_where_reasoning_is_unknown_an_item_says_so_if_the_server_insists(missing: Any, texts: list[str]) -> None:
+    dialect = Dialect(wire="responses", reasoning_missing=missing)
+    told = items(message("user", "go"), call("c", "f", "{}"), dialect=dialect)
+    assert [item["content"][0]["text"] for item in told if item["type"] == "reasoning"] == texts
+
+
+def test_only_what_the_provider_encrypted_goes_back_where_it_insists() -> None:
+    details = [Raw(b'{"type":"reasoning","summary":[],"encrypted_content":"gAAA"}'), Raw(b'{"text":"hm"}')]
+    own = {"type": "reasoning", "summary": [], "encrypted_content": seal(Sealed("reasoning", "own", details=details))}
+    dialect = Dialect(wire="responses", family="own", unsigned_reasoning=False)
+    told = items(message("user", "go"), own, call("c", "f", "{}"), dialect=dialect)
+    assert [item for item in told if item["type"] == "reasoning"] == [
+        {"type": "reasoning", "summary": [], "encrypted_content": "gAAA"}
+    ]

@@ -22,6 +22,7 @@ from tests import oracle, vectors
 from tests import strategies as some
 from tests.chat_rules import NAME, broken
 from tests.driving import ASKED, CLIENTS, NOW, answered, chat_of, counted_ids
+from tests.schema_rules import schema_faults
 
 from codex_nexus.errors import NexusError
 from codex_nexus.translate.clients import CODEX, PLAIN, Client
@@ -30,7 +31,7 @@ from codex_nexus.translate.faults import classify
 from codex_nexus.translate.schema import Subset, normalised
 from codex_nexus.translate.tools import ToolTable, declared
 from codex_nexus.translate.turn import input_items, open_turn
-from codex_nexus.wire.responses import decode_create
+from codex_nexus.wire.create import decode_create
 
 _TIMES = int(os.environ.get("THOROUGH", "1"))
 few = settings(max_examples=60 * _TIMES, deadline=None)
@@ -220,8 +221,8 @@ def test_every_history_becomes_a_legal_chat(history: list[dict[str, Any]], diale
 def test_stored_items_count_as_if_they_were_sent(
     stored: list[dict[str, Any]], fresh: list[dict[str, Any]], dialect: Dialect
 ) -> None:
-    create = decode_create(json.dumps(ASKED | {"input": fresh}).encode())
-    turn = open_turn(create, [Raw(json.dumps(stored).encode())], PLAIN, counted_ids(), NOW)
+    create = decode_create(json.dumps(ASKED | {"input": fresh}).encode(), chained=True)
+    turn = open_turn(create, [Raw(json.dumps(stored).encode())], CODEX, counted_ids(), NOW)
     assert json.loads(turn.to_chat(dialect, "m")) == chat_of({"input": stored + fresh}, dialect)
 
 
@@ -233,7 +234,7 @@ def test_an_unknown_item_survives_and_disturbs_nothing(
     at = data.draw(st.integers(0, len(history)))
     unknown = {"type": "from_the_future", "payload": payload}
     together = [*history[:at], unknown, *history[at:]]
-    create = decode_create(json.dumps(ASKED | {"input": together}).encode())
+    create = decode_create(json.dumps(ASKED | {"input": together}).encode(), chained=True)
     assert unknown in json.loads(bytes(input_items(create)))
     assert chat_of({"input": together}) == chat_of({"input": history})
 
@@ -261,7 +262,7 @@ def test_an_unknown_item_survives_and_disturbs_nothing(
 def test_an_odd_request_is_refused_with_a_sentence_or_understood(request: dict[str, Any], dialect: Dialect) -> None:
     try:
         create = decode_create(json.dumps(request).encode())
-        body = json.loads(open_turn(create, [], PLAIN, counted_ids(), NOW).to_chat(dialect, "m"))
+        body = json.loads(open_turn(create, [], CODEX, counted_ids(), NOW).to_chat(dialect, "m"))
     except NexusError as error:
         refusal: NexusError | None = error
     else:
@@ -294,9 +295,7 @@ def test_a_schema_keeps_the_rules_of_its_subset(schema: Any, subset: Subset) -> 
     assert json.dumps(schema) == before, "the schema of the client was changed"
     assert result["type"] == "object"
     assert isinstance(result["properties"], dict)
-    assert [broken_in(node, subset) for node in nodes(result)] == [None for _ in nodes(result)]
-    if subset != "plain":
-        assert not result.keys() & {"anyOf", "oneOf", "allOf"}
+    assert list(schema_faults(result, subset)) == []
 
 
 @few
@@ -305,54 +304,6 @@ def test_what_is_no_schema_becomes_one(schema: Any, subset: Subset) -> None:
     result = normalised(schema, subset)
     assert result["type"] == "object"
     assert isinstance(result["properties"], dict)
-
-
-_MAPS, _LISTS = ("properties", "patternProperties", "dependentSchemas"), ("anyOf", "oneOf", "allOf", "prefixItems")
-_SINGLE = ("additionalProperties", "not", "contains", "unevaluatedProperties", "if", "then", "else")
-_NOWHERE = {"$ref", "$defs", "definitions", "$schema", "$id", "$comment", "examples", "const"}
-_NOT_FOR_GEMINI = {
-    "additionalProperties",
-    "patternProperties",
-    "propertyNames",
-    "exclusiveMinimum",
-    "not",
-    "prefixItems",
-}
-
-
-def nodes(schema: Any) -> list[Any]:
-    """A schema and all schemas inside it."""
-    if not isinstance(schema, dict):
-        return [schema]
-    found = [schema]
-    for keyword, value in schema.items():
-        if keyword in _MAPS and isinstance(value, dict):
-            found += [node for child in value.values() for node in nodes(child)]
-        elif (keyword in _LISTS or keyword == "items") and isinstance(value, list):
-            found += [node for child in value for node in nodes(child)]
-        elif keyword == "items" or (keyword in _SINGLE and isinstance(value, dict)):
-            found += nodes(value)
-    return found
-
-
-def broken_in(node: Any, subset: Subset) -> str | None:
-    """Which rule of the subset this node breaks."""
-    if isinstance(node, bool):
-        return None if subset == "plain" else "a boolean schema"
-    if node.keys() & _NOWHERE:
-        return f"has {node.keys() & _NOWHERE}"
-    if isinstance(node.get("type"), list) and len([kind for kind in node["type"] if kind != "null"]) < 2:
-        return f"type {node['type']}"
-    if node.get("default", 0) is None:
-        return "default null"
-    if subset == "gemini" and node.keys() & _NOT_FOR_GEMINI:
-        return f"has {node.keys() & _NOT_FOR_GEMINI}"
-    if subset == "mfjs":
-        if ("type" in node) == ("anyOf" in node):
-            return f"type beside anyOf, or neither: {node}"
-        if isinstance(node.get("type"), list) or node.keys() & {"oneOf", "allOf", "additionalProperties"}:
-            return f"not of this dialect: {node}"
-    return None
 
 
 @pytest.mark.parametrize("subset", ["plain", "mfjs", "gemini"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import msgspec
@@ -83,6 +84,24 @@ FORM_OF_LS = {
     "tags behind a token": (
         ']<]minimax[>[<tool_call>\n]<]minimax[>[<invoke name="shell">\n]<]minimax[>[<cmd>ls]<]minimax[>[</cmd>\n'
         "]<]minimax[>[</invoke>\n]<]minimax[>[</tool_call>"
+    ),
+    "several in tags": f"<tool_calls>\n[{LS}]\n</tool_calls>",
+    "an object in tags for several": f"<tool_calls>{LS}</tool_calls>",
+    "function_call in tags": f"<function_call>{LS}</function_call>",
+    "invoke in tags for several": (
+        '<function_calls>\n<invoke name="shell">\n<parameter name="cmd">ls</parameter>\n</invoke>\n</function_calls>'
+    ),
+    "a token and a list": f"[TOOL_CALLS][{LS}]",
+    "a token, a name and arguments": '[TOOL_CALLS]shell[ARGS]{"cmd": "ls"}</s>',
+    "a pipe token and a list": f"<|tool_call|>[{LS}]<|end|>",
+    "a tag of code": '<|python_tag|>{"type": "function", "name": "shell", "parameters": {"cmd": "ls"}}<|eom_id|>',
+    "separated by tokens": (
+        '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>shell<｜tool▁sep｜>{"cmd": "ls"}<｜tool▁call▁end｜>'
+        "<｜tool▁calls▁end｜><｜end▁of▁sentence｜>"
+    ),
+    "separated by tokens, in a fence": (
+        '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>shell\n```json\n{"cmd": "ls"}\n```'
+        "<｜tool▁call▁end｜><｜tool▁calls▁end｜>"
     ),
     "a fence": f"```json\n{LS}\n```",
     "a fence without a language": f"\n```\n{LS}\n```\n",
@@ -198,6 +217,40 @@ def test_a_custom_tool_gets_its_text() -> None:
 def test_a_closing_inside_a_string_closes_nothing() -> None:
     text = json.dumps({"name": "shell", "arguments": {"cmd": "echo '</tool_call>' && ls"}})
     assert calls_of(told(list(f"<tool_call>{text}</tool_call>"))) == [("shell", {"cmd": "echo '</tool_call>' && ls"})]
+
+
+MANY = "</tool_call> " * 1000
+"""More closings than are looked at while a call streams."""
+
+
+@pytest.mark.parametrize("after", ["", "\n", "<|im_end|>", "\n</tool_call>"], ids=["end", "line", "token", "closing"])
+@pytest.mark.parametrize("pieces", [1, 7, 4000])
+def test_many_closings_inside_a_string_close_nothing(after: str, pieces: int) -> None:
+    written = json.dumps({"name": "shell", "arguments": {"cmd": MANY}})
+    text = f"I write.\n<tool_call>{written}</tool_call>{after}"
+    story = told([text[at : at + pieces] for at in range(0, len(text), pieces)])
+    assert (story.text, calls_of(story)) == ("I write.", [("shell", {"cmd": MANY})])
+
+
+@pytest.mark.parametrize("form", ["function tags", "function tags alone", "invoke in tags", "pairs"])
+def test_many_closings_inside_a_parameter_close_nothing(form: str) -> None:
+    value = "</function></tool_call></invoke> " * 200 + "end"
+    text = FORM_OF_LS[form].replace("ls", value)
+    assert calls_of(told([text[at : at + 50] for at in range(0, len(text), 50)])) == [("shell", {"cmd": value})]
+
+
+def test_a_call_behind_one_with_too_many_closings_leaves_all_of_it_text() -> None:
+    written = json.dumps({"name": "shell", "arguments": {"cmd": MANY}})
+    text = f"<tool_call>{written}</tool_call>\n{FORM_OF_LS['json in tags']}"
+    story = told([text[at : at + 7] for at in range(0, len(text), 7)])
+    assert (story.text, story.calls) == (text, [])
+
+
+def test_many_closings_cost_little() -> None:
+    written = json.dumps({"name": "shell", "arguments": {"cmd": "</tool_call>" * 20_000}})
+    began = time.process_time()
+    assert len(told(f"<tool_call>{written}</tool_call>").calls) == 1
+    assert time.process_time() - began < 3
 
 
 PROSE = {

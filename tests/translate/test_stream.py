@@ -14,8 +14,9 @@ from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.sealed import unseal
 from codex_nexus.translate.stream import ResponseStream, Wishes
 from codex_nexus.translate.tools import DeclaredTool, ToolTable
+from codex_nexus.wire.create import CreateResponse
 from codex_nexus.wire.events import EventEncoder
-from codex_nexus.wire.responses import CreateResponse, InputTokensDetails, OutputTokensDetails, ResponseUsage, echoed
+from codex_nexus.wire.responses import InputTokensDetails, OutputTokensDetails, ResponseUsage, echoed
 
 TOOLS = [DeclaredTool("function", "f"), DeclaredTool("custom", "exec"), DeclaredTool("tool_search", "tool_search")]
 ANYTHING = Wishes()
@@ -323,5 +324,5 @@ def test_json_is_gathered_when_nobody_enforces_it_or_the_client_wants_it_whole(
     client: Client, wanted: bool, enforced: bool, gathers: bool
 ) -> None:
     stream = Play(client, Wishes(json=wanted)).stream
-    assert stream.wants_json is wanted
+    assert stream.wishes.json is wanted
     assert stream.gathers_json(enforced) is gathers

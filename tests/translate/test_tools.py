@@ -261,3 +261,18 @@ def test_other_tools_get_their_input_as_it_is() -> None:
 )
 def test_arguments_are_whole_when_they_are_an_object(text: str, whole: bool) -> None:
     assert is_object(text) is whole
+
+
+def test_a_strict_schema_stays_as_it_is_where_strictness_is_kept() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": ["string", "null"]}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
+    tool = {"type": "function", "name": "f", "strict": True, "parameters": schema}
+    table = ToolTable(declared([Raw(json.dumps(tool).encode())], "tools"))
+    (kept,) = offers(table, "plain", keep_strict=True, most=9)
+    (stripped,) = offers(table, "plain", keep_strict=False, most=9)
+    assert json.loads(bytes(kept))["function"] == {"name": "f", "strict": True, "parameters": schema}
+    assert json.loads(bytes(stripped))["function"]["parameters"]["properties"] == {"a": {"type": "string"}}

@@ -16,8 +16,8 @@ from codex_nexus.translate.dialect import DEFAULT, Dialect
 from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.sealed import unseal
 from codex_nexus.translate.turn import input_items, open_turn
+from codex_nexus.wire.create import CreateResponse, decode_create
 from codex_nexus.wire.events import EventEncoder
-from codex_nexus.wire.responses import CreateResponse, decode_create
 
 COUNTED = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
 both = pytest.mark.parametrize("client", [PLAIN, CODEX], ids=lambda client: client.name)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from tests import oracle, vectors
-from tests.driving import answered, opened, played
+from tests.driving import answered, chat_of, opened, played
 from tests.vectors import Call, ErrorVector, Reading, RequestVector, StreamVector
 
+from codex_nexus.translate.chat_reader import ChatReader
 from codex_nexus.translate.clients import CODEX, PLAIN, Client
-from codex_nexus.translate.deltas import ChatReader
 from codex_nexus.translate.faults import Fault, classify
 from codex_nexus.translate.sealed import unseal
 from codex_nexus.wire.sse import SseDecoder
@@ -79,7 +79,7 @@ def test_a_refusal_is_understood(vector: ErrorVector) -> None:
 
 @pytest.mark.parametrize("vector", vectors.requests(), ids=named)
 def test_a_request_becomes_a_chat(vector: RequestVector) -> None:
-    assert json.loads(opened(vector.request).to_chat(vector.dialect, vector.model)) == vector.chat
+    assert chat_of(vector.request, vector.dialect, vector.model) == vector.chat
 
 
 @pytest.mark.parametrize("client", [PLAIN, CODEX], ids=lambda client: client.name)
@@ -143,17 +143,9 @@ def calls_of(story: oracle.Story) -> list[Call]:
         if told.status != "completed":
             continue
         call_id = "*" if told.call_id.startswith("call_own") else told.call_id
-        arguments = as_written(told.arguments) if told.type == "function_call" else told.arguments
+        arguments = json.loads(told.arguments) if told.type == "function_call" else told.arguments
         found.append(Call(call_id, told.name, arguments, told.namespace, told.type == "custom_tool_call"))
     return found
-
-
-def as_written(arguments: str) -> Any:
-    """A plain client gets the characters of the model, so also what only lenient readers take."""
-    value = json.loads(arguments, strict=False)
-    return json.loads(
-        json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    )
 
 
 def usage_of(story: oracle.Story) -> dict[str, int] | None:

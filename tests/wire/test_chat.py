@@ -13,6 +13,7 @@ from codex_nexus.wire.chat import (
     CreateChatCompletion,
     FunctionTool,
     Message,
+    StreamOptions,
     Tool,
     chunk_of,
     decode_chunk,
@@ -108,3 +109,27 @@ def test_any_value_is_a_chunk_or_a_value_error(value: Any) -> None:
         assert isinstance(chunk_of(value), ChatChunk)
     except ValueError:
         assert not isinstance(value, dict)
+
+
+@pytest.mark.parametrize(
+    ("own", "extra", "sent"),
+    [
+        ({}, {"a": 1}, {"a": 1}),
+        ({"thinking": {"type": "on"}}, {"thinking": {"type": "off", "keep": "all"}}, {"type": "on", "keep": "all"}),
+        ({"thinking": {"x": {"y": 1}}}, {"thinking": {"x": {"y": 2, "z": 3}}}, {"x": {"y": 1, "z": 3}}),
+        ({"thinking": {"x": 1}}, {"thinking": 5}, {"x": 1}),
+        ({"thinking": {"x": 1}}, {"thinking": {"x": {"y": 1}}}, {"x": 1}),
+        ({"user": "me"}, {"user": {"a": 1}}, "me"),
+        (
+            {"stream_options": StreamOptions()},
+            {"stream_options": {"include_usage": False, "more": 1}},
+            {"include_usage": True, "more": 1},
+        ),
+    ],
+)
+def test_extra_fields_lie_beneath_those_of_the_request(own: Any, extra: Any, sent: Any) -> None:
+    request = CreateChatCompletion(model="m", messages=[], **own)
+    body = json.loads(encode_request(request, {name: Raw(json.dumps(value).encode()) for name, value in extra.items()}))
+    told = {name: value for name, value in body.items() if name not in ("model", "messages", "stream")}
+    (field,) = (own or extra).keys()
+    assert told == {field: sent if own else extra[field]}

@@ -12,7 +12,7 @@ from tests import strategies as some
 
 from codex_nexus.wire import codec
 
-DEEP = b"[" * 5000 + b"]" * 5000
+DEEP = b"[" * 100_000 + b"]" * 100_000
 any_text = st.text() | st.text(st.sampled_from('a\ud83d\ude00"\\\n😀'))
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+from codex_nexus.wire.create import CreateResponse
 from codex_nexus.wire.events import (
     EventEncoder,
     FunctionCallArgumentsDelta,
@@ -11,7 +12,7 @@ from codex_nexus.wire.events import (
     ResponseIncomplete,
     ResponseInProgress,
 )
-from codex_nexus.wire.responses import CreateResponse, echoed
+from codex_nexus.wire.responses import echoed
 
 RESPONSE = echoed(CreateResponse(model="gpt-x"), "resp_1", 1)
 

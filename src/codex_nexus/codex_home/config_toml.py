@@ -19,6 +19,7 @@ from codex_nexus.codex_home.toml_marks import (
     Data,
     block,
     flags_of,
+    is_as_written,
     is_hidden,
     is_mark,
     is_marked,
@@ -135,7 +136,16 @@ def _satisfied(pieces: list[Piece], data: Data, wish: Wish) -> bool:
     switched = any(is_root_key(piece) and is_remarked(piece) for piece in pieces)
     if not wish.switch_default:
         return not switched
+    if switched and _is_stale(pieces, data, wish):
+        return False
     return data.get("model_provider") == PROVIDER or (switched and not wish.insist)
+
+
+def _is_stale(pieces: list[Piece], data: Data, wish: Wish) -> bool:
+    """Whether our model stands there as we wrote it, while another is wished for now."""
+    ours = any(is_remarked(piece) and piece.path == ("model",) for piece in pieces)
+    there = str(data.get("model", "")) if ours else ""
+    return data.get("model_provider") == PROVIDER and there != wish.model and is_as_written(there, pieces)
 
 
 def _verify(base: str, after: str, wish: Wish) -> None:

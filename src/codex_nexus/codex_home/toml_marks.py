@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from typing import Any, cast
+from urllib.parse import quote
 
 from codex_nexus.codex_home.toml_scan import Path, Piece
 from codex_nexus.codex_home.wish import PROVIDER, Refused
@@ -21,6 +22,7 @@ _WAS = " was# "
 BOM = "\ufeff"
 MADE_FOLDER = "made-folder"
 NAMED_BEFORE = "named-before"
+_MODEL = "model="
 _PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
 
 Data = dict[str, Any]
@@ -51,6 +53,16 @@ def flags_of(pieces: list[Piece]) -> set[str]:
     said = said or next((piece.remark for piece in pieces if original_of(piece) is not None), "").partition(_WAS)[0]
     inside = said.removeprefix(MARK).removeprefix(REPLACED).strip(" ()")
     return set(inside.split(", ")) if inside else set()
+
+
+def model_flag(model: str) -> str:
+    """The flag that remembers which model we wrote, so that one that was picked since is told from it."""
+    return _MODEL + quote(model, safe="/:")
+
+
+def is_as_written(model: str, pieces: list[Piece]) -> bool:
+    """Whether this model is the one that we wrote, not one that was picked since."""
+    return model_flag(model) in flags_of(pieces)
 
 
 def original_of(piece: Piece) -> str | None:

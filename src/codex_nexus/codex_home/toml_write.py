@@ -9,11 +9,13 @@ from codex_nexus.codex_home.toml_marks import (
     PROVIDERS,
     REMARK,
     hide,
+    is_as_written,
     is_inline,
     is_ours,
     is_remarked,
     is_root_key,
     mark,
+    model_flag,
     read,
     replaced,
 )
@@ -35,14 +37,16 @@ def carried(text: str) -> Carried:
     lines: dict[str, str] = {}
     tables: list[str] = []
     model = ""
-    for piece in scan(text):
+    pieces = scan(text)
+    for piece in pieces:
         below = is_ours(piece) and piece.table[:2] == OURS
         if piece.kind == "pair" and piece.table == OURS and piece.path[2] not in Wish(address="", token="").fixed():
             lines[piece.text] = piece.path[2]
         elif below and piece.table != OURS:
             tables.append(piece.text)
         elif is_remarked(piece) and piece.path == ("model",):
-            model = str(read(text).get("model", ""))
+            there = str(read(text).get("model", ""))
+            model = "" if is_as_written(there, pieces) else there
     return Carried(model, tuple(lines), tuple(tables), frozenset(lines.values()))
 
 
@@ -53,6 +57,7 @@ def built(base: str, wish: Wish, kept: Carried, flags: set[str]) -> str:
     newline = "\r\n" if base[: base.find("\n") + 1].endswith("\r\n") else "\n"
     switch = wish.switch_default and read(base).get("model_provider") != PROVIDER
     roots = _root_lines(wish, kept) if switch else {}
+    flags = flags | {model_flag(wish.model)} if roots else flags
     out: list[str] = []
     for piece in pieces:
         if is_inline(piece):

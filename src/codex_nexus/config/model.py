@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from codex_nexus.config.secrets import Secret
+from codex_nexus.shapes import Shapes
 
 Keys = tuple[Secret, ...]
 """One key or a pool of them; in the file a string or a list."""
@@ -71,6 +71,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         str, _meant("`provider/model` that describes images once for models that see none; empty: a note stands there.")
     ] = ""
     provider_api_keys: Annotated[dict[str, Keys], _meant("Per provider: a key, or a list of keys as a pool.")] = {}
+    provider_addresses: Annotated[
+        dict[str, str], _meant("Per provider: the base URL to use in place of its usual one (region, plan).")
+    ] = {}
     access_token: Annotated[Secret, _meant("What a caller beyond loopback must present; made at first need.")] = (
         Secret()
     )
@@ -111,62 +114,12 @@ def read_config(raw: dict[str, Any]) -> tuple[Config, dict[str, Any], Problems]:
 
     A key with a problem keeps its default in the result, so that the rest can be checked as well.
     """
-    problems: Problems = []
-    hints = get_type_hints(Config, include_extras=True)
-    values: dict[str, Any] = {}
-    unknown = {key: value for key, value in raw.items() if key not in hints}
-    for key, hint in hints.items():
-        if key in raw and raw[key] is not None:
-            before = len(problems)
-            value = _checked(raw[key], hint, key, problems)
-            if len(problems) == before:
-                values[key] = value
-    config = Config(**values)
-    return config, unknown, problems + _disagreements(config)
-
-
-def _checked(value: Any, hint: Any, path: str, problems: Problems) -> Any:
-    """The value as this type; each wrong leaf adds a sentence."""
-    bare, metas = (get_args(hint)[0], hint) if get_origin(hint) is Annotated else (hint, hint)
-    if bare == Keys and isinstance(value, str):
-        value = [value]
-    if get_origin(bare) is dict and isinstance(value, dict):
-        inner = get_args(bare)[1]
-        known = cast("dict[str, Any]", value)
-        return {key: _checked(child, inner, f"{path}.{key}", problems) for key, child in known.items()}
-    if get_origin(bare) is tuple and isinstance(value, list):
-        inner = get_args(bare)[0]
-        items = cast("list[Any]", value)
-        return tuple(_checked(child, inner, f"{path}[{n}]", problems) for n, child in enumerate(items))
-    if isinstance(bare, type) and issubclass(bare, msgspec.Struct) and isinstance(value, dict):
-        return _checked_struct(cast("dict[str, Any]", value), bare, path, problems)
-    return _converted(value, metas, path, problems)
-
-
-def _checked_struct(value: dict[str, Any], kind: type[msgspec.Struct], path: str, problems: Problems) -> Any:
-    hints = get_type_hints(kind, include_extras=True)
-    problems += [
-        f"{path}.{key}: there is no such key; known are {', '.join(hints)}." for key in value if key not in hints
-    ]
-    before = len(problems)
-    fields = {key: _checked(value[key], hint, f"{path}.{key}", problems) for key, hint in hints.items() if key in value}
-    if len(problems) > before:
-        return None
-    try:
-        return kind(**fields)
-    except TypeError:
-        required = kind.__struct_fields__[: len(kind.__struct_fields__) - len(kind.__struct_defaults__)]
-        missing = [name for name in required if name not in fields] or ["provider"]
-        problems.append(f"{path}.{missing[0]}: this key is required.")
-        return None
-
-
-def _converted(value: Any, hint: Any, path: str, problems: Problems) -> Any:
-    try:
-        return msgspec.convert(value, hint, dec_hook=_secret)
-    except msgspec.ValidationError as error:
-        problems.append(f"{path}: {_sentence(str(error), value)}")
-        return None
+    known = get_type_hints(Config)
+    shapes = Shapes(_secret, alone=Keys)
+    given = {key: value for key, value in raw.items() if key in known and value is not None}
+    config = Config(**shapes.fields({key: given[key] for key in known if key in given}, Config, ""))
+    unknown = {key: value for key, value in raw.items() if key not in known}
+    return config, unknown, shapes.problems + _disagreements(config)
 
 
 def _secret(kind: type, value: object) -> Secret:
@@ -177,28 +130,6 @@ def _secret(kind: type, value: object) -> Secret:
 
 
 _NAMES: dict[type, str] = {int: "int", float: "float", bool: "bool", dict: "object", list: "array"}
-_WORDS = {
-    "str": "a text",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "object": "an object",
-    "array": "a list",
-}
-
-
-def _sentence(complaint: str, value: Any) -> str:
-    text = _QUOTED.sub(_spoken, complaint.partition(" - at ")[0])
-    # A wrong range needs the value; a wrong type does not, and it might be a key.
-    shown = f" (it is {value!r})" if any(sign in text for sign in "<>") else ""
-    return f"{text[0].lower()}{text[1:]}{shown}."
-
-
-_QUOTED = re.compile("`([^`]*)`")
-
-
-def _spoken(quoted: re.Match[str]) -> str:
-    return " or ".join(_WORDS.get(word, word) for word in quoted.group(1).split(" | "))
 
 
 def _disagreements(config: Config) -> Problems:
@@ -209,6 +140,7 @@ def _disagreements(config: Config) -> Problems:
         ("outbound_proxy", config.outbound_proxy, _PROXIES),
         ("store", config.store, ("sqlite", "postgresql", "postgres")),
     ]
+    urls += [(f"provider_addresses.{name}", url, ("http", "https")) for name, url in config.provider_addresses.items()]
     urls += [
         (f"provider_proxies.{name}", url, _PROXIES) for name, url in config.provider_proxies.items() if url != "direct"
     ]
@@ -252,6 +184,7 @@ def unknown_providers(config: Config, known: Callable[[str], bool]) -> Problems:
     named += [("vision_model", config.vision_model.partition("/")[0])] if config.vision_model else []
     named += [(f"provider_api_keys.{name}", name) for name in config.provider_api_keys]
     named += [(f"model_overrides.{name}", name) for name in config.model_overrides]
+    named += [(f"provider_addresses.{name}", name) for name in config.provider_addresses]
     named += [(f"provider_proxies.{name}", name) for name in config.provider_proxies]
     for name, route in config.model_routes.items():
         named.append((f"model_routes.{name}.provider", route.provider))

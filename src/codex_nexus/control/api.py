@@ -55,6 +55,8 @@ def _config_reply(steering: Steering, stored: Stored, **more: Any) -> web.Respon
         "providers": [_provider(record, world) for record in world.catalogue.providers.values()],
         "address": steering.address,
         "panel": steering.panel_address,
+        "command": steering.command,
+        "codex_found": steering.codex_found,
     }
     return reply(body | more, headers={"ETag": stored.tag})
 

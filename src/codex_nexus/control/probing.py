@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,13 +15,11 @@ from codex_nexus.control.masks import SIGN
 from codex_nexus.control.replies import json_body, reply, text_of
 from codex_nexus.control.settings import read_stored
 from codex_nexus.control.state import STEERING
-from codex_nexus.control.steering import ProbedModel, Steering
+from codex_nexus.control.steering import Steering
 from codex_nexus.errors import InvalidRequest, NexusError
-from codex_nexus.providers.catalogue import ProviderRecord
 from codex_nexus.routing import target_of
 from codex_nexus.snapshot import Snapshot
 
-_LOOPBACK = ("localhost", "127.0.0.1")
 _HISTORIC = ("gpt-5.5", "gpt-5.4", "gpt-5.4-mini", "gpt-5.3-codex")
 
 
@@ -30,7 +27,8 @@ async def models(request: web.Request) -> web.Response:
     """`POST /nexus-ctrl/models`: a provider's own list."""
     steering, fields = request.app[STEERING], await json_body(request)
     provider = text_of(fields, "provider", required=True)
-    key, base = text_of(fields, "key").strip(), text_of(fields, "custom_upstream").strip()
+    key = text_of(fields, "key").strip()
+    base = text_of(fields, "address").strip() or text_of(fields, "custom_upstream").strip()
     if provider not in steering.snapshot.catalogue.providers:
         raise InvalidRequest(f"There is no provider '{provider}'.", "provider")
     world = _trial(steering, provider, "" if SIGN in key else key, base)
@@ -40,7 +38,7 @@ async def models(request: web.Request) -> web.Response:
     if record.local and key and SIGN not in key and not Secret(key).reveal():
         raise InvalidRequest(f"The reference {key} leads to no key.", "key")
     found = await steering.models(provider, world)
-    return reply({"provider": provider, "models": [_told(model, record, world, steering) for model in found]})
+    return reply({"provider": provider, "models": msgspec.to_builtins(found)})
 
 
 def _trial(steering: Steering, provider: str, key: str, base: str) -> Snapshot:
@@ -49,46 +47,31 @@ def _trial(steering: Steering, provider: str, key: str, base: str) -> Snapshot:
     changes: dict[str, Any] = {"model_routes": {}}
     if key:
         changes["provider_api_keys"] = {provider: (Secret(key),)}
-    if base and provider == "custom":
-        if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).hostname:
-            raise InvalidRequest(f"'{base}' is not a URL with http:// or https://.", "custom_upstream")
-        changes["custom_upstream"] = base
-    elif provider != config.provider:
+    if base:
+        _check_address(base)
+        addresses = {**config.provider_addresses, provider: base}
+        changes |= {"custom_upstream": base} if provider == "custom" else {"provider_addresses": addresses}
+    if provider != config.provider:
         changes["provider"] = provider
     return snapshot_floor.build(msgspec.structs.replace(config, **changes), steering.snapshot.catalogue)
 
 
-def _told(model: ProbedModel, record: ProviderRecord, world: Snapshot, steering: Steering) -> dict[str, Any]:
-    known = record.model(model.id)
-    window = steering.window(f"{record.id}/{model.id}") or model.context_window
-    return {
-        "id": model.id,
-        "name": known.name if known else "",
-        "context_window": window or world.catalogue.dialect(record.id, model.id).context_window,
-        "price": known.price if known else None,
-        "images": known.images if known else model.images,
-    }
+def _check_address(base: str) -> None:
+    try:
+        parts = urlsplit(base)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        good = False
+    if not good:
+        raise InvalidRequest(f"'{base}' is not a URL with http:// or https://.", "address")
 
 
 async def local(request: web.Request) -> web.Response:
-    """`GET /nexus-ctrl/local`: providers that answer on their usual port of this machine."""
-    steering = request.app[STEERING]
-    records = [record for record in steering.snapshot.catalogue.providers.values() if _may_run_here(record)]
-    found = await asyncio.gather(*(_asked(steering, record) for record in records))
-    return reply({"providers": [entry for entry in found if entry is not None]})
-
-
-def _may_run_here(record: ProviderRecord) -> bool:
-    return record.local and bool(record.base_url) and urlsplit(record.base_url).hostname in _LOOPBACK
-
-
-async def _asked(steering: Steering, record: ProviderRecord) -> dict[str, Any] | None:
-    try:
-        found = await steering.models(record.id, _trial(steering, record.id, "", ""))
-    except NexusError:
-        return None
-    ids = [model.id for model in found]
-    return {"id": record.id, "name": record.name, "address": record.base_url, "models": ids} if ids else None
+    """`GET /nexus-ctrl/local`: servers of this machine: those to be asked at once, and the others with a hint."""
+    found = await request.app[STEERING].local()
+    ready = [server for server in found if server.usual and server.models]
+    others = [server for server in found if server not in ready]
+    return reply({"providers": msgspec.to_builtins(ready), "others": msgspec.to_builtins(others)})
 
 
 async def codex_models(request: web.Request) -> web.Response:

@@ -61,11 +61,34 @@ class Book(Protocol):
 
 
 class ProbedModel(Struct, frozen=True):
-    """One model as its provider lists it."""
+    """One model as its provider lists it, with what is known of it; see the gateway's offered models."""
 
     id: str
+    name: str = ""
     context_window: int | None = None
+    at_most: bool = False
+    max_output: int | None = None
     images: bool | None = None
+    price: tuple[float, float, float] | None = None
+
+
+class LocalServer(Struct, frozen=True):
+    """A model server of this machine.
+
+    Attributes:
+        id: of the provider that it is.
+        usual: it stands where its record says, so that its models can be asked for at once.
+        refusal: what it says in place of a list.
+        hint: how to use it, in a sentence.
+    """
+
+    id: str
+    name: str
+    address: str
+    models: tuple[str, ...]
+    usual: bool
+    refusal: str
+    hint: str
 
 
 class Injection(Struct, frozen=True):
@@ -132,6 +155,16 @@ class Steering(Protocol):
         ...
 
     @property
+    def command(self) -> str:
+        """What starts this program in a terminal."""
+        ...
+
+    @property
+    def codex_found(self) -> bool:
+        """Whether `codex` can be started in a terminal."""
+        ...
+
+    @property
     def book(self) -> Book:
         """The turns."""
         ...
@@ -152,12 +185,12 @@ class Steering(Protocol):
         """A provider's own list, asked for now. A NexusError says in plain words why there is none."""
         ...
 
-    async def store(self) -> StoreState:
-        """How the session store does."""
+    async def local(self) -> tuple[LocalServer, ...]:
+        """The model servers of this machine, looked for now."""
         ...
 
-    def window(self, name: str) -> int | None:
-        """The context window learned for `provider/model`."""
+    async def store(self) -> StoreState:
+        """How the session store does."""
         ...
 
     def listed(self) -> Listed:

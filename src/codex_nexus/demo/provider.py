@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any, Self
@@ -53,10 +54,11 @@ async def _complete(request: web.Request) -> web.StreamResponse:
     asked = await request.json()
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
-    for chunk in _script(asked["messages"], [tool["function"]["name"] for tool in asked.get("tools", [])]):
-        await response.write(b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n")
-        await asyncio.sleep(_PAUSE_S)
-    await response.write(b"data: [DONE]\n\n")
+    with contextlib.suppress(ConnectionError):  # the tour was stopped
+        for chunk in _script(asked["messages"], [tool["function"]["name"] for tool in asked.get("tools", [])]):
+            await response.write(b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n")
+            await asyncio.sleep(_PAUSE_S)
+        await response.write(b"data: [DONE]\n\n")
     return response
 
 

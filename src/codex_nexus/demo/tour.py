@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.text import Text
 
 from codex_nexus.demo.provider import MODEL, DemoProvider
-from codex_nexus.service.supervisor import Overrides, Supervisor
+from codex_nexus.service.files import Overrides
+from codex_nexus.service.supervisor import Supervisor
 from codex_nexus.wire.sse import SseDecoder
 
 _WEATHER = {
@@ -54,7 +55,7 @@ async def _tour(console: Console, address: str, folder: Path, *, with_codex: boo
         good = await _codex(console, address, folder) and good
     console.print("\n[bold green]The demo is complete.[/]" if good else "\n[bold red]The demo failed.[/]")
     if good:
-        console.print("Next: put your provider and key into config.json and start [bold]codex-nexus[/].")
+        console.print("Next: start [bold]codex-nexus[/] and open its control panel; the guide there takes a minute.")
     return 0 if good else 1
 
 
@@ -151,7 +152,8 @@ async def _codex(console: Console, address: str, folder: Path) -> bool:
     work = folder / "work"
     work.mkdir()
     console.print(Text(f'$ codex exec "{_PROMPT}"', style="dim"))
-    output, status = await _exec(binary, address, folder, work)
+    with console.status("Codex is at work", spinner="line"):
+        output, status = await _exec(binary, address, folder, work)
     made = work / "nexus-demo.txt"
     console.print(Text(output.strip()))
     if status == 0 and made.exists():
@@ -179,10 +181,12 @@ async def _exec(binary: str, address: str, folder: Path, work: Path) -> tuple[st
     )  # fmt: skip
     try:
         output, _ = await asyncio.wait_for(process.communicate(), _CODEX_TIMEOUT_S)
-    except (TimeoutError, asyncio.CancelledError):
-        _kill(process)
-        await process.wait()
+    except TimeoutError:
         return f"Codex did not end within {_CODEX_TIMEOUT_S:g} s.", 1
+    finally:
+        if process.returncode is None:
+            _kill(process)
+            await process.wait()
     return output.decode("utf-8", "replace"), process.returncode or 0
 
 

@@ -19,6 +19,8 @@ from codex_nexus.providers.catalogue import Catalogue
 from codex_nexus.snapshot import Snapshot
 from codex_nexus.wire import codec
 
+_UNREADABLE = "it cannot be read"
+
 
 class Files(Struct, frozen=True):
     """What the files hold, and what is wrong with them."""
@@ -65,7 +67,7 @@ def _json_object(path: Path) -> tuple[dict[str, Any] | None, str]:
     except FileNotFoundError:
         return None, ""
     except OSError as error:
-        return None, f"it cannot be read: {error.strerror}."
+        return None, f"{_UNREADABLE}: {error.strerror}."
     except json.JSONDecodeError as error:
         return None, f"line {error.lineno}, column {error.colno}: no valid JSON ({error.msg})."
     except (ValueError, RecursionError):
@@ -75,7 +77,8 @@ def _json_object(path: Path) -> tuple[dict[str, Any] | None, str]:
 
 
 def _problem(path: Path, problem: str) -> Finding:
-    return fault("config", f"{path.name}: {problem}", f"Edit {path}.")
+    cure = f"Make it a file that you can read: {path}." if problem.startswith(_UNREADABLE) else f"Edit {path}."
+    return fault("config", f"{path.name}: {problem}", cure)
 
 
 def _providers(path: Path) -> tuple[Catalogue | None, list[Finding]]:

@@ -49,7 +49,7 @@ async def gateway(scene: Scene) -> list[Finding]:
     """The gateway answers, and it is of this version."""
     if scene.health is None:
         sentence = f"The gateway is not running at {scene.address}."
-        return [warning("gateway", sentence, "codex-nexus (or start Codex with: codex-nexus run -- codex)")]
+        return [warning("gateway", sentence, "Start it: codex-nexus (or, for one Codex: codex-nexus run -- codex)")]
     version = str(scene.health.get("version"))
     if version != __version__:
         sentence = f"The gateway at {scene.address} is version {version}, this program is {__version__}."

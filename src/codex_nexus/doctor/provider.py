@@ -14,8 +14,8 @@ from codex_nexus.doctor.laboratory import Laboratory, Outcome
 from codex_nexus.doctor.reach import Reply, knock
 from codex_nexus.doctor.scene import Scene
 from codex_nexus.errors import NexusError
+from codex_nexus.gateway.connections import proxy_of
 from codex_nexus.gateway.listing import read_models
-from codex_nexus.gateway.upstream import proxy_of
 from codex_nexus.providers.catalogue import ProviderRecord
 from codex_nexus.routing import Caller, target_of, usable_keys
 from codex_nexus.snapshot import Snapshot
@@ -183,7 +183,7 @@ def _cure(scene: Scene, record: ProviderRecord, outcome: Outcome) -> str:
     """What mends a refusal."""
     page = f" ({record.key_url})" if record.key_url else ""
     if outcome.code == "invalid_api_key":
-        return f"Write a valid key into 'provider_api_keys.{record.id}' of {scene.file}{page}."
+        return keys.another_key(scene, record)
     if outcome.code == "insufficient_quota" or outcome.status == 402:
         return f"Top up your account with {record.name}{page}."
     if outcome.code == "rate_limit_exceeded":
@@ -192,4 +192,4 @@ def _cure(scene: Scene, record: ProviderRecord, outcome: Outcome) -> str:
         return f"Choose a model that {record.name} has: 'model_routes' or 'model_overrides' in {scene.file}."
     if outcome.code in ("timeout", "upstream_unreachable"):
         return "Check the network, the proxy and the provider's status page."
-    return "Run codex-nexus --dev and repeat the request; its log shows what was sent and said."
+    return f"Try it in the control panel's playground, or run: codex-nexus probe {record.id}"

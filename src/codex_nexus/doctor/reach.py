@@ -12,10 +12,12 @@ import aiohttp
 from msgspec import Struct
 
 from codex_nexus.doctor.finding import Finding, fault, ok, warning
+from codex_nexus.doctor.keys import another_key
 from codex_nexus.doctor.laboratory import Laboratory
 from codex_nexus.doctor.scene import Scene
+from codex_nexus.gateway.connections import proxy_of
+from codex_nexus.gateway.exchange import headers_for
 from codex_nexus.gateway.replies import UpstreamError
-from codex_nexus.gateway.upstream import headers_for, proxy_of
 from codex_nexus.providers.catalogue import ProviderRecord
 
 _PATIENCE_S = 10.0
@@ -40,13 +42,13 @@ class Reply(Struct, frozen=True):
     def findings(self, scene: Scene) -> list[Finding]:
         """What it says of the address and the key."""
         check, name, url = f"provider.{self.record.id}.reach", self.record.name, self.record.base_url
-        place = f"Check the address: 'custom_upstream' in {scene.file}, or 'base_url' in providers.json."
+        key = "custom_upstream" if self.record.id == "custom" else f"provider_addresses.{self.record.id}"
+        place = f"Check the address: '{key}' in {scene.file}, or 'base_url' in providers.json."
         if self.failure:
             return [fault(check, f"{name} cannot be reached at {url}: {self.failure}.", self.cure)]
         if self.status in (401, 403):
-            page = f" ({self.record.key_url})" if self.record.key_url else ""
-            cure = f"Write a valid key into 'provider_api_keys.{self.record.id}' of {scene.file}{page}."
-            key = fault(f"provider.{self.record.id}.key", f"{name} does not accept the key ({self.status}).", cure)
+            sentence = f"{name} does not accept the key ({self.status})."
+            key = fault(f"provider.{self.record.id}.key", sentence, another_key(scene, self.record))
             return [ok(check, f"{name} answers."), key]
         if self.body.lstrip()[:1] == b"<" and self.status < 500:
             return [fault(check, f"A web page answers at {url}, not an API ({self.status}).", place)]
@@ -67,7 +69,7 @@ async def knock(laboratory: Laboratory, record: ProviderRecord, key: str) -> Rep
         async with (
             asyncio.timeout(_PATIENCE_S),
             session.get(
-                record.base_url.rstrip("/") + record.models_path,
+                record.models_url,
                 headers=headers_for(record, key),
                 params=record.query or None,
                 allow_redirects=False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -26,40 +25,43 @@ def make_app(gateway: Gateway) -> web.Application:
     app[GATEWAY] = gateway
     app[websocket.SOCKETS] = set()
     app.on_shutdown.append(websocket.close_all)
-    for prefix in ("/v1", ""):
-        app.router.add_post(f"{prefix}/responses", responses.create)
-        app.router.add_route("GET", f"{prefix}/responses", _upgrade)
-        app.router.add_route("HEAD", f"{prefix}/responses", _alive)
-        app.router.add_post(f"{prefix}/responses/input_tokens", sums.input_tokens)
-        app.router.add_post(f"{prefix}/responses/compact", sums.compact)
-        _add_stored(app.router, f"{prefix}/responses/{{id}}")
-        _add_conversations(app.router, f"{prefix}/conversations")
-        app.router.add_post(f"{prefix}/chat/completions", chat.create)
-        app.router.add_get(f"{prefix}/models", models.index)
-        app.router.add_get(f"{prefix}/models/{{id:.+}}", models.one)
-        app.router.add_get(f"{prefix}/healthz", _health)
-        app.router.add_get(f"{prefix}/metrics", _metrics)
+    for path, handlers in _paths().items():
+        # Clients join a base URL and a path with none, one or two slashes between them, and some add one at the end.
+        for spelt in (f"{start}{path}{end}" for start in ("/v1", "", "/v1/", "/") for end in ("", "/")):
+            resource = app.router.add_resource(spelt)
+            for method, handler in handlers.items():
+                resource.add_route(method, handler)
+            resource.add_route("*", _refusing(", ".join(handlers)))
     app.router.add_route("*", "/{path:.*}", _nowhere)
     return app
 
 
-def _add_stored(router: web.UrlDispatcher, path: str) -> None:
-    router.add_get(path, stored.retrieve, allow_head=False)
-    router.add_delete(path, stored.delete)
-    router.add_post(f"{path}/cancel", stored.cancel)
-    router.add_get(f"{path}/input_items", stored.input_items, allow_head=False)
-
-
-def _add_conversations(router: web.UrlDispatcher, path: str) -> None:
-    router.add_post(path, conversations.create)
-    one = f"{path}/{{id}}"
-    router.add_get(one, conversations.retrieve, allow_head=False)
-    router.add_post(one, conversations.update)
-    router.add_delete(one, conversations.delete)
-    router.add_post(f"{one}/items", conversations.add_items)
-    router.add_get(f"{one}/items", conversations.list_items, allow_head=False)
-    router.add_get(f"{one}/items/{{item}}", conversations.retrieve_item, allow_head=False)
-    router.add_delete(f"{one}/items/{{item}}", conversations.delete_item)
+def _paths() -> dict[str, dict[str, Handler]]:
+    """What is done at each path; a path that is written out comes before one with a name in its place."""
+    return {
+        "/responses": {"POST": responses.create, "GET": _upgrade, "HEAD": _alive},
+        "/responses/input_tokens": {"POST": sums.input_tokens},
+        "/responses/compact": {"POST": sums.compact},
+        "/responses/{id}": {"GET": stored.retrieve, "DELETE": stored.delete},
+        "/responses/{id}/cancel": {"POST": stored.cancel},
+        "/responses/{id}/input_items": {"GET": stored.input_items},
+        "/conversations": {"POST": conversations.create},
+        "/conversations/{id}": {
+            "GET": conversations.retrieve,
+            "POST": conversations.update,
+            "DELETE": conversations.delete,
+        },
+        "/conversations/{id}/items": {"GET": conversations.list_items, "POST": conversations.add_items},
+        "/conversations/{id}/items/{item}": {
+            "GET": conversations.retrieve_item,
+            "DELETE": conversations.delete_item,
+        },
+        "/chat/completions": {"POST": chat.create},
+        "/models": {"GET": models.index, "HEAD": models.index},
+        "/models/{id:.*[^/]}": {"GET": models.one, "HEAD": models.one},
+        "/healthz": {"GET": _health, "HEAD": _health},
+        "/metrics": {"GET": _metrics, "HEAD": _metrics},
+    }
 
 
 @web.middleware
@@ -90,8 +92,13 @@ async def _door(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not reply.prepared:
         reply.headers.update(request[CORS])
     resource = request.match_info.route.resource
-    request.app[GATEWAY].metrics.replied(resource.canonical if resource else "/{path}", reply.status)
+    request.app[GATEWAY].metrics.replied(_plain(resource.canonical) if resource else "/{path}", reply.status)
     return reply
+
+
+def _plain(path: str) -> str:
+    """One name for all spellings of a path."""
+    return path.replace("//", "/").rstrip("/")
 
 
 def _of_framework(error: web.HTTPException) -> web.Response:
@@ -103,7 +110,7 @@ def _of_framework(error: web.HTTPException) -> web.Response:
 
 
 def _preflight(request: web.Request) -> web.Response:
-    if not request[CORS]:
+    if "Origin" in request.headers and not request[CORS]:
         body = envelope("This origin is not allowed.", "permission_error", "origin_not_allowed")
         return web.Response(status=403, body=body, content_type="application/json")
     return web.Response(status=204, headers=request[CORS] | preflight_headers(request.headers))
@@ -132,25 +139,16 @@ async def _upgrade(request: web.Request) -> web.StreamResponse:
     raise RequestError("Use POST to create a response.", status=405, headers={"Allow": "POST, HEAD"})
 
 
-_KNOWN = [
-    (re.compile(pattern), methods)
-    for pattern, methods in (
-        ("responses|responses/(input_tokens|compact)|responses/[^/]+/cancel|chat/completions", "POST"),
-        ("responses/[^/]+", "GET, DELETE"),
-        ("responses/[^/]+/input_items|models|healthz|metrics", "GET"),
-        ("conversations", "POST"),
-        ("conversations/[^/]+", "GET, POST, DELETE"),
-        ("conversations/[^/]+/items", "GET, POST"),
-        ("conversations/[^/]+/items/[^/]+", "GET, DELETE"),
-    )
-]
+def _refusing(allowed: str) -> Handler:
+    """Tells every other method which ones a path knows."""
 
-
-async def _nowhere(request: web.Request) -> web.StreamResponse:
-    path = request.path.removeprefix("/v1").removeprefix("/")
-    allowed = next((methods for pattern, methods in _KNOWN if pattern.fullmatch(path)), None)
-    if allowed is not None:
+    async def refuse(request: web.Request) -> web.StreamResponse:
         raise RequestError(
             f"{request.method} is not allowed at {request.path}; use {allowed}.", status=405, headers={"Allow": allowed}
         )
+
+    return refuse
+
+
+async def _nowhere(request: web.Request) -> web.StreamResponse:
     raise NotFound(f"There is nothing at {request.path}.", code="not_found")

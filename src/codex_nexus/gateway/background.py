@@ -26,8 +26,9 @@ from codex_nexus.gateway.turns import Asker, answer, stored_turn
 from codex_nexus.sessions.store import Batch, Orphan, SessionStore, StoredTurn
 from codex_nexus.wire import codec
 from codex_nexus.wire import events as ev
+from codex_nexus.wire.create import CreateResponse
 from codex_nexus.wire.events import Event, EventEncoder
-from codex_nexus.wire.responses import CreateResponse, Response
+from codex_nexus.wire.responses import Response
 
 log = logging.getLogger("codex_nexus.turn")
 

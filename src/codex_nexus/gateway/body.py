@@ -11,6 +11,8 @@ from aiohttp import web
 from codex_nexus.errors import RequestError, RequestTooLarge
 
 _PIECE = 1 << 20
+_MEMBERS = 64
+"""Each costs a copy of all that follows it."""
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:
@@ -55,17 +57,37 @@ def _too_large(limit: int) -> RequestTooLarge:
     )
 
 
-def _zlib(window: int) -> Callable[[bytes, int], bytes]:
-    def unpack(body: bytes, limit: int) -> bytes:
-        reader = zlib.decompressobj(window)
-        data = reader.decompress(body, limit + 1)
-        if len(data) > limit:
+def _gzip(body: bytes, limit: int) -> bytes:
+    """One member after another, as the format allows."""
+    pieces: list[bytes] = []
+    left = limit
+    while body or not pieces:
+        if len(pieces) == _MEMBERS:
+            raise EOFError(f"it has more than {_MEMBERS} members")
+        piece, body = _inflated(body, 16 + zlib.MAX_WBITS, left)
+        pieces.append(piece)
+        left -= len(piece)
+        if left < 0:
             raise _too_large(limit)
-        if not reader.eof:
-            raise EOFError("it ends too early")
-        return data
+    return b"".join(pieces)
 
-    return unpack
+
+def _deflate(body: bytes, limit: int) -> bytes:
+    """Many clients leave out the zlib header that the name stands for."""
+    headed = len(body) > 1 and body[0] & 0x0F == zlib.DEFLATED and int.from_bytes(body[:2], "big") % 31 == 0
+    data, _ = _inflated(body, zlib.MAX_WBITS if headed else -zlib.MAX_WBITS, limit)
+    if len(data) > limit:
+        raise _too_large(limit)
+    return data
+
+
+def _inflated(body: bytes, window: int, limit: int) -> tuple[bytes, bytes]:
+    """What is packed, but not much more than `limit` bytes of it, and what follows it."""
+    reader = zlib.decompressobj(window)
+    data = reader.decompress(body, limit + 1)
+    if len(data) <= limit and not reader.eof:
+        raise EOFError("it ends too early")
+    return data, reader.unused_data
 
 
 def _zstd(body: bytes, limit: int) -> bytes:
@@ -80,11 +102,10 @@ def _zstd(body: bytes, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-_GZIP = _zlib(16 + zlib.MAX_WBITS)
 _UNPACKERS: dict[str, Callable[[bytes, int], bytes]] = {
-    "gzip": _GZIP,
-    "x-gzip": _GZIP,
-    "deflate": _zlib(zlib.MAX_WBITS),
+    "gzip": _gzip,
+    "x-gzip": _gzip,
+    "deflate": _deflate,
     "zstd": _zstd,
     "identity": lambda body, _: body,
 }

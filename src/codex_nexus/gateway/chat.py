@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import logging
-import secrets
 
 import aiohttp
 import msgspec
 from aiohttp import web
 from msgspec import Raw
 
-from codex_nexus.errors import InvalidRequest
 from codex_nexus.gateway.body import read_body
+from codex_nexus.gateway.doors import unsized
+from codex_nexus.gateway.exchange import Opened, pieces
 from codex_nexus.gateway.live import StopReason
-from codex_nexus.gateway.replies import UpstreamError, fault_reply
+from codex_nexus.gateway.replies import UpstreamError, refusal_reply
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY
 from codex_nexus.gateway.traffic import TurnRecord
-from codex_nexus.gateway.upstream import Opened
-from codex_nexus.routing import Destination
+from codex_nexus.gateway.turns import ascii_only, new_id
+from codex_nexus.routing import Destination, introduced
 from codex_nexus.translate.clients import PLAIN
 from codex_nexus.wire import codec
-from codex_nexus.wire.responses import invalid_field
+from codex_nexus.wire.create import decode_fields, missing
 
 log = logging.getLogger("codex_nexus.turn")
 
 
 class _Asked(msgspec.Struct):
-    model: str = ""
+    model: str | None = None
+
+
+_asked_decoder = msgspec.json.Decoder(_Asked)
+_fields_decoder = msgspec.json.Decoder(dict[str, Raw])
 
 
 async def create(request: web.Request) -> web.StreamResponse:
@@ -36,13 +40,14 @@ async def create(request: web.Request) -> web.StreamResponse:
     body = await read_body(request, snapshot.config.body_limit_mb << 20)
     fields, model = _fields(body)
     route = await gateway.route_turn(snapshot, model, request[CALLER], PLAIN.name)
+    route = introduced(route, request[CALLER].agent, None)
 
     def mapped(destination: Destination) -> bytes:
         if destination.model == model:
             return body
         return codec.encode({**fields, "model": destination.model})
 
-    record = gateway.traffic.begin(f"chat_{secrets.token_hex(8)}", model, route.destinations[0].name, PLAIN.name)
+    record = gateway.traffic.begin(new_id("chat"), model, route.destinations[0].name, PLAIN.name)
     passing = _Passing()
     gateway.watch.add(passing)
     try:
@@ -54,7 +59,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     except UpstreamError as error:
         gateway.traffic.end(record, "refused", fault=error.fault.message)
         log.info("%s -> %s refused: %s", model, record.upstream, error.fault.message)
-        return fault_reply(error.fault, PLAIN)
+        return refusal_reply(error)
     finally:
         gateway.traffic.end(record, "gone")
         gateway.watch.remove(passing)
@@ -82,14 +87,14 @@ class _Passing:
 async def _passed(request: web.Request, opened: Opened, record: TurnRecord) -> web.StreamResponse:
     """Upstream's bytes as they come."""
     upstream = opened.response
-    response = web.StreamResponse(status=upstream.status, headers=request[CORS])
-    response.headers["Content-Type"] = upstream.headers.get("Content-Type", "application/json")
-    response.headers["x-nexus-upstream"] = opened.destination.name.encode("ascii", "replace").decode()
+    headers = {
+        "Content-Type": upstream.headers.get("Content-Type", "application/json"),
+        "x-nexus-upstream": ascii_only(opened.destination.name),
+    }
+    response = unsized(request, headers | request[CORS], upstream.status)
     try:
         await response.prepare(request)
-        if opened.read:
-            await response.write(opened.read)
-        while piece := await upstream.content.readany():
+        async for piece in pieces(opened):
             await response.write(piece)
         await response.write_eof()
     except (aiohttp.ClientError, OSError):
@@ -103,14 +108,8 @@ async def _passed(request: web.Request, opened: Opened, record: TurnRecord) -> w
 
 
 def _fields(body: bytes) -> tuple[dict[str, Raw], str]:
-    try:
-        body.decode()
-        fields = msgspec.json.decode(body, type=dict[str, Raw])
-        asked = msgspec.json.decode(body, type=_Asked)
-    except msgspec.ValidationError as error:
-        raise invalid_field(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from None
-    if not asked.model:
-        raise InvalidRequest("Missing required parameter: 'model'.", "model", "missing_required_parameter")
-    return fields, asked.model
+    fields = decode_fields(body, _fields_decoder)
+    model = decode_fields(body, _asked_decoder).model
+    if not model:
+        raise missing("model")
+    return fields, model

@@ -7,30 +7,34 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
-from codex_nexus.errors import InvalidRequest, NotFound, RequestError
+from codex_nexus.errors import InvalidRequest, NotFound
 from codex_nexus.gateway.body import read_body
 from codex_nexus.gateway.lists import identified, page_reply, wanted_page
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY
 from codex_nexus.gateway.turns import new_id
 from codex_nexus.sessions.store import Page, SessionStore, StoredConversation, StoredItem
+from codex_nexus.translate.history import read_history
 from codex_nexus.wire import codec
-from codex_nexus.wire.responses import checked_metadata, invalid_field
+from codex_nexus.wire.create import checked_metadata, decode_fields, missing
 
 _MOST_ITEMS = 20
 
 
 class _Given(Struct):
     items: Raw = Raw()
-    metadata: dict[str, str] | None = None
+    metadata: dict[str, str] | UnsetType | None = UNSET
+
+
+_decoder = msgspec.json.Decoder(_Given)
 
 
 async def create(request: web.Request) -> web.Response:
     """`POST /conversations`."""
     given = await _given(request)
     talk = StoredConversation(
-        new_id("conv"), request[CALLER].identity, int(time.time()), codec.encode(checked_metadata(given.metadata))
+        new_id("conv"), request[CALLER].identity, int(time.time()), codec.encode(_metadata(given))
     )
     await _store(request).create_conversation(talk, _items(given))
     return _json(request, _shown(talk))
@@ -42,10 +46,12 @@ async def retrieve(request: web.Request) -> web.Response:
 
 
 async def update(request: web.Request) -> web.Response:
-    """`POST /conversations/{id}`: other metadata."""
-    metadata = codec.encode(checked_metadata((await _given(request)).metadata))
-    if not await _store(request).update_conversation(request.match_info["id"], request[CALLER].identity, metadata):
-        raise _not_found(request)
+    """`POST /conversations/{id}`: other metadata; null is none at all."""
+    given, store = await _given(request), _store(request)
+    if given.metadata is not UNSET:
+        metadata = codec.encode(_metadata(given))
+        if not await store.update_conversation(request.match_info["id"], request[CALLER].identity, metadata):
+            raise _not_found(request)
     return _json(request, _shown(await _found(request)))
 
 
@@ -61,7 +67,7 @@ async def add_items(request: web.Request) -> web.Response:
     """`POST /conversations/{id}/items`."""
     items = _items(await _given(request))
     if not items:
-        raise InvalidRequest("Missing required parameter: 'items'.", "items", "missing_required_parameter")
+        raise missing("items")
     if not await _store(request).add_items(request.match_info["id"], request[CALLER].identity, items):
         raise _not_found(request)
     page = Page(len(items), newest_first=False)
@@ -95,18 +101,22 @@ async def delete_item(request: web.Request) -> web.Response:
 
 async def _given(request: web.Request) -> _Given:
     body = await read_body(request, request.app[GATEWAY].snapshot.config.body_limit_mb << 20)
-    try:
-        body.decode()
-        return msgspec.json.decode(body or b"{}", type=_Given)
-    except msgspec.ValidationError as error:
-        raise invalid_field(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RequestError(f"The body is not valid JSON: {error}.", code="invalid_json") from None
+    return decode_fields(body or b"{}", _decoder)
+
+
+def _metadata(given: _Given) -> dict[str, str]:
+    return checked_metadata(None if given.metadata is UNSET else given.metadata)
 
 
 def _items(given: _Given) -> list[StoredItem]:
+    """The items, checked as the input of a response is: a broken one would break every turn to come."""
     if codec.is_null(given.items):
         return []
+    try:
+        read_history([], given.items)
+    except InvalidRequest as error:
+        param = (error.param or "").replace("input", "items", 1)
+        raise InvalidRequest(error.message.replace("'input", "'items", 1), param, error.code) from None
     items = identified(bytes(given.items), new_id("seed"))
     if len(items) > _MOST_ITEMS:
         raise InvalidRequest(f"At most {_MOST_ITEMS} items can be added at once.", "items")

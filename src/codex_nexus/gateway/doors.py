@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from codex_nexus.wire import codec
 from codex_nexus.wire.events import Event, EventEncoder
@@ -14,6 +15,17 @@ STREAM_HEADERS = {
     "Cache-Control": "no-cache",
     "X-Accel-Buffering": "no",
 }
+
+
+def unsized(request: web.Request, headers: Mapping[str, str], status: int = 200) -> web.StreamResponse:
+    """A reply whose length nobody knows when it begins.
+
+    A client of HTTP/1.0 learns its end from the end of the connection, whatever it asked for.
+    """
+    response = web.StreamResponse(status=status, headers=headers)
+    if request.version < HttpVersion11:
+        response.force_close()
+    return response
 
 
 class ClientGone(Exception):
@@ -85,7 +97,7 @@ class SseDoor:
 
     async def open(self) -> None:
         """Prepares the stream; headers leave together with the first events."""
-        self._response = web.StreamResponse(headers=STREAM_HEADERS | self.headers)
+        self._response = unsized(self._request, STREAM_HEADERS | self.headers)
         await self._response.prepare(self._request)
 
     async def send(self, events: list[Event]) -> None:

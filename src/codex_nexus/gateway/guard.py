@@ -32,19 +32,20 @@ def admit(headers: Mapping[str, str], peer: str | None, snapshot: Snapshot) -> C
     """
     local = is_loopback(peer) and not any(name in headers for name in _FORWARDED)
     _check_browser(headers, snapshot, local=local)
-    bearer = _bearer(headers)
+    bearer, agent = _bearer(headers), headers.get("User-Agent", "")
     if snapshot.access_token and bearer and hmac.compare_digest(bearer.encode(), snapshot.access_token.encode()):
-        return Caller(owner=True)
+        return Caller(owner=True, agent=agent)
     key = "" if belongs_to_chatgpt(headers, bearer) or bearer.startswith(TOKEN_PREFIX) else bearer
     if local:
-        return Caller(owner=True, bearer=key)
+        return Caller(owner=True, bearer=key, agent=agent)
     if not key:
         raise Unauthorized(
             "This gateway asks callers beyond its own machine for its access token "
             "(Authorization: Bearer ..., 'access_token' in config.json).",
             code="invalid_api_key",
         )
-    return Caller(owner=False, bearer=key, identity=hashlib.sha256(key.encode()).hexdigest()[:32])
+    identity = hashlib.sha256(key.encode()).hexdigest()[:32]
+    return Caller(owner=False, bearer=key, identity=identity, agent=agent)
 
 
 def is_loopback(peer: str | None) -> bool:
@@ -125,8 +126,12 @@ def cors_headers(headers: Mapping[str, str], snapshot: Snapshot) -> dict[str, st
 
 def preflight_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The answer to a preflight, beside `cors_headers`."""
-    return {
+    answer = {
         "Access-Control-Allow-Methods": "GET, POST, DELETE, HEAD, OPTIONS",
         "Access-Control-Allow-Headers": headers.get("Access-Control-Request-Headers", "authorization, content-type"),
         "Access-Control-Max-Age": "600",
     }
+    if headers.get("Access-Control-Request-Private-Network") == "true":
+        # A page of the network that calls this machine asks for leave of its own.
+        answer["Access-Control-Allow-Private-Network"] = "true"
+    return answer

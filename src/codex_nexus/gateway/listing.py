@@ -13,14 +13,16 @@ import msgspec
 from msgspec import Struct
 
 from codex_nexus.errors import NexusError
+from codex_nexus.gateway.connections import proxy_of
+from codex_nexus.gateway.exchange import headers_for, teller
 from codex_nexus.gateway.facts import Asking, Facts, facts_of
 from codex_nexus.gateway.replies import UpstreamError
-from codex_nexus.gateway.upstream import Upstream, headers_for, proxy_of, teller
+from codex_nexus.gateway.upstream import Upstream
 from codex_nexus.providers.catalogue import ProviderRecord
 from codex_nexus.routing import Caller, Destination, Listed, usable_keys
 from codex_nexus.snapshot import Snapshot
 from codex_nexus.translate.dialect import DEFAULT
-from codex_nexus.translate.faults import classify
+from codex_nexus.translate.faults import Fault, classify
 from codex_nexus.wire import codec
 
 log = logging.getLogger("codex_nexus.models")
@@ -108,7 +110,7 @@ class Listings:
             UpstreamError: the provider cannot be reached or refuses.
         """
         tell = teller(Destination(record, "", (key,), DEFAULT), snapshot)
-        url = record.base_url.rstrip("/") + record.models_path
+        url = record.models_url
         proxy = proxy_of(record.id, snapshot)
         options: dict[str, Any] = {"proxy": proxy} if proxy.startswith("http") else {}
         session = self._upstream.session(record.id, snapshot)
@@ -119,11 +121,16 @@ class Listings:
                 ) as response:
                     body = await _whole(response)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            fault = classify(503, str(error).encode())
-            raise UpstreamError(type(fault)("unreachable", tell(f"cannot be reached at {url}"))) from None
+            log.debug("%s tells no models: %r", record.name, error)
+            raise UpstreamError(Fault("unreachable", tell(f"cannot be reached at {url}"))) from None
         if response.status >= 300:
             fault = classify(response.status, body)
-            raise UpstreamError(type(fault)(fault.kind, tell(fault.message or "refused"), response.status))
+            said = f"{fault.message or response.reason or 'refused'} ({response.status})"
+            raise UpstreamError(Fault(fault.kind, tell(said), response.status))
+        if _entries(body) is None:
+            raise UpstreamError(
+                Fault("bad_request", tell(f"did not answer with a list of models at {url}"), response.status)
+            )
         models = read_models(body)
         asking = Asking(session, record, headers_for(record, key), options, max(timeout_s, _FACTS_S))
         facts = await facts_of(asking, tuple(model.id for model in models)) if record.fact_sources else {}
@@ -147,14 +154,22 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
 
 def read_models(body: bytes) -> tuple[ListedModel, ...]:
     """The models of a list in OpenAI's shape, or one of its relatives; nothing when it is none."""
+    found = [_model(entry) for entry in map(codec.as_object, _entries(body) or []) if entry is not None]
+    return tuple(model for model in found if model.id)
+
+
+def _entries(body: bytes) -> list[Any] | None:
+    """The entries of a list, or None when it is none."""
     try:
         value = codec.decode_lenient(body)
     except ValueError:
-        return ()
+        return None
     fields = codec.as_object(value)
-    entries = codec.as_list(value if fields is None else fields.get("data") or fields.get("models")) or []
-    found = [_model(entry) for entry in map(codec.as_object, entries) if entry is not None]
-    return tuple(model for model in found if model.id)
+    if fields is None:
+        return codec.as_list(value)
+    told = [fields[name] for name in ("data", "models") if name in fields]
+    lists = [[] if entries is None else codec.as_list(entries) for entries in told]  # null: a server without models
+    return max((entries for entries in lists if entries is not None), key=len, default=None)
 
 
 _WINDOWS = ("context_length", "max_model_len", "max_context_length", "context_window")

@@ -13,7 +13,7 @@ from msgspec import Raw
 from codex_nexus.errors import InvalidRequest
 from codex_nexus.sessions.store import Page, StoredItem
 from codex_nexus.wire import codec
-from codex_nexus.wire.responses import invalid_field
+from codex_nexus.wire.create import invalid_field
 
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
 _PREFIXES = {
@@ -26,6 +26,7 @@ _PREFIXES = {
     "tool_search_call": "tsc",
     "compaction": "cmp",
 }
+_NUMBER = re.compile("-?[0-9]{1,15}")
 _MOST = 100
 _objects = msgspec.json.Decoder(list[dict[str, Raw]])
 
@@ -73,18 +74,30 @@ def _name(kind: str, seed: str) -> str:
     return f"{_PREFIXES.get(kind, 'item')}_{hashlib.sha256(seed.encode()).hexdigest()[:32]}"
 
 
+def wanted_number(request: web.Request, name: str, default: int) -> int:
+    """A whole number of the query.
+
+    Raises:
+        InvalidRequest: it is none, or longer than any that could be meant.
+    """
+    given = request.query.get(name)
+    if given is not None and not _NUMBER.fullmatch(given):
+        raise InvalidRequest(f"'{name}' must be a whole number.", name, "invalid_type")
+    return default if given is None else int(given)
+
+
 def wanted_page(request: web.Request) -> Page:
     """The page that the query asks for.
 
     Raises:
         InvalidRequest: `limit` or `order` is wrong.
     """
-    limit, order = request.query.get("limit", "20"), request.query.get("order", "desc")
-    if not limit.isdigit() or not 1 <= int(limit) <= _MOST:
+    limit, order = wanted_number(request, "limit", 20), request.query.get("order", "desc")
+    if not 1 <= limit <= _MOST:
         raise InvalidRequest(f"'limit' must be a number from 1 to {_MOST}.", "limit")
     if order not in ("asc", "desc"):
         raise InvalidRequest("'order' must be 'asc' or 'desc'.", "order")
-    return Page(int(limit), order == "desc", request.query.get("after") or None)
+    return Page(limit, order == "desc", request.query.get("after") or None)
 
 
 def cut(items: list[StoredItem], page: Page) -> list[StoredItem] | None:

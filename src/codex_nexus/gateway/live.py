@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from typing import Any, Literal, Protocol
 
 from codex_nexus.gateway.doors import ClientGone, Door
-from codex_nexus.gateway.upstream import Opened
+from codex_nexus.gateway.exchange import Opened
 from codex_nexus.translate.turn import Turn
 from codex_nexus.wire.events import Event
 

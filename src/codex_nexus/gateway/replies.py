@@ -13,6 +13,11 @@ from codex_nexus.translate.clients import CODEX, PLAIN, Client, status_for, wait
 from codex_nexus.translate.faults import Fault
 from codex_nexus.wire import codec
 
+_ACTED_ON = ("context_length_exceeded", "insufficient_quota")
+"""Kinds that every client knows by one code, whatever the provider calls them."""
+_REFUSED = 400
+_FORBIDDEN = 403
+
 
 class ErrorShape(Struct):
     """The inside of OpenAI's error envelope."""
@@ -28,11 +33,17 @@ class _Envelope(Struct):
 
 
 class UpstreamError(Exception):
-    """No provider answered; `fault` is the last one's, with its text already fit for the client."""
+    """No provider answered.
 
-    def __init__(self, fault: Fault) -> None:
+    Attributes:
+        fault: the last one's, with its text already fit for the client.
+        said: the body of its refusal without secrets, or empty.
+    """
+
+    def __init__(self, fault: Fault, said: str = "") -> None:
         super().__init__(fault.message)
         self.fault = fault
+        self.said = said
 
 
 def client_of(headers: Mapping[str, str]) -> Client:
@@ -59,11 +70,34 @@ def fault_shape(error: NexusError | UpstreamError, client: Client) -> tuple[int,
     """HTTP status and the inside of the envelope, as this client is told."""
     if isinstance(error, UpstreamError):
         fault, answer = error.fault, client.answers[error.fault.kind]
-        return status_for(client, fault), ErrorShape(fault.message, answer.type, None, answer.code or fault.code)
+        status, kind, code = status_for(client, fault), answer.type, answer.code or fault.code
+        if client is not CODEX and fault.kind not in _ACTED_ON:
+            code = fault.code or answer.code
+        if status == _FORBIDDEN and kind == "authentication_error":
+            kind = "permission_error"
+        return status, ErrorShape(fault.message, kind, None, code)
     if client is CODEX and isinstance(error, NoKey):
         # Codex repeats a 401 five times; this one is final until the user mends the configuration.
         return 400, ErrorShape(error.message, "invalid_request_error", error.param, "invalid_prompt")
     return error.status, ErrorShape(error.message, error.type, error.param, error.code)
+
+
+def refusal_reply(error: UpstreamError) -> web.Response:
+    """The provider's own refusal, as far as it is whole in OpenAI's envelope, else ours."""
+    reply = fault_reply(error.fault, PLAIN)
+    if (error.fault.status or 0) >= _REFUSED and _is_envelope(error.said):
+        reply.set_status(error.fault.status or reply.status)
+        reply.text = error.said
+    return reply
+
+
+def _is_envelope(said: str) -> bool:
+    try:
+        body = codec.as_object(codec.decode_any(said)) or {}
+    except ValueError:
+        return False
+    error = codec.as_object(body.get("error")) or {}
+    return set(ErrorShape.__struct_fields__) <= error.keys() and isinstance(error["message"], str)
 
 
 def fault_reply(fault: Fault, client: Client) -> web.Response:

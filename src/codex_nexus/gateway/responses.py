@@ -13,7 +13,8 @@ from codex_nexus.gateway.replies import client_of
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY
 from codex_nexus.gateway.turns import Asker, answer, history_of
 from codex_nexus.wire import codec
-from codex_nexus.wire.responses import Response, decode_create
+from codex_nexus.wire.create import decode_create
+from codex_nexus.wire.responses import Response
 
 
 async def create(request: web.Request) -> web.StreamResponse:

@@ -16,6 +16,7 @@ from codex_nexus.gateway.listing import Listings
 from codex_nexus.gateway.live import Watch
 from codex_nexus.gateway.metrics import Metrics
 from codex_nexus.gateway.running import Running
+from codex_nexus.gateway.silences import Silences
 from codex_nexus.gateway.traffic import Traffic
 from codex_nexus.gateway.upstream import Upstream
 from codex_nexus.gateway.vision import Vision
@@ -40,6 +41,7 @@ class Gateway:
         self.upstream = Upstream(self.learned)
         self.vision = Vision(home)
         self.listings = Listings(self.upstream)
+        self.silences = Silences()
         self.watch = Watch()
         self.traffic = Traffic()
         self.metrics = Metrics(self.traffic)

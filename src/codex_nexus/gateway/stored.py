@@ -12,8 +12,8 @@ from aiohttp import web
 
 from codex_nexus.errors import InvalidRequest, NotFound
 from codex_nexus.gateway import background
-from codex_nexus.gateway.doors import STREAM_HEADERS
-from codex_nexus.gateway.lists import cut, identified, page_reply, wanted_page
+from codex_nexus.gateway.doors import STREAM_HEADERS, unsized
+from codex_nexus.gateway.lists import cut, identified, page_reply, wanted_number, wanted_page
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY
 from codex_nexus.sessions.store import SessionStore
 from codex_nexus.wire import codec, sse
@@ -31,10 +31,8 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
         return _json(request, resource)
     if not _fields(resource).get("background"):
         raise InvalidRequest("Only responses made with 'background' can be streamed again.", "stream")
-    after = request.query.get("starting_after", "-1")
-    if not after.removeprefix("-").isdigit():
-        raise InvalidRequest("'starting_after' must be a whole number.", "starting_after", "invalid_type")
-    return await replay(request, request.match_info["id"], max(-1, int(after)))
+    after = wanted_number(request, "starting_after", -1)
+    return await replay(request, request.match_info["id"], max(-1, after))
 
 
 async def replay(request: web.Request, response_id: str, after: int) -> web.StreamResponse:
@@ -47,7 +45,7 @@ async def replay(request: web.Request, response_id: str, after: int) -> web.Stre
     recorded = await store.events(response_id, owner, after)
     if recorded is None or not recorded.kept:
         raise InvalidRequest("The events of this response are not kept any more; read it without 'stream'.", "stream")
-    response = web.StreamResponse(headers=STREAM_HEADERS | request[CORS])
+    response = unsized(request, STREAM_HEADERS | request[CORS])
     await response.prepare(request)
     with contextlib.suppress(ConnectionError):
         await _write_all(response, store, response_id, owner, after)

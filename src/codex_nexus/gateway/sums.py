@@ -14,11 +14,12 @@ from codex_nexus.gateway.doors import ReplyDoor
 from codex_nexus.gateway.replies import client_of
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY, Gateway
 from codex_nexus.gateway.turns import Asker, answer, history_of, new_id
-from codex_nexus.translate.deltas import estimated_usage
 from codex_nexus.translate.dialect import DEFAULT, Dialect
 from codex_nexus.translate.turn import input_items, open_turn
+from codex_nexus.translate.usage import estimated_usage
 from codex_nexus.wire import codec
-from codex_nexus.wire.responses import CreateResponse, Response, decode_create
+from codex_nexus.wire.create import CreateResponse, decode_create
+from codex_nexus.wire.responses import Response
 
 _TRIGGER = b'{"type":"compaction_trigger"}'
 

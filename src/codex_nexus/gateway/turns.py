@@ -14,20 +14,21 @@ from msgspec import Raw
 
 from codex_nexus.errors import NexusError, NotFound, ResponseNotFound, StoreError
 from codex_nexus.gateway.doors import ClientGone, Door
+from codex_nexus.gateway.exchange import Opened, pieces, teller
 from codex_nexus.gateway.lists import identified
 from codex_nexus.gateway.live import LiveTurn
 from codex_nexus.gateway.replies import UpstreamError
 from codex_nexus.gateway.state import Gateway
 from codex_nexus.gateway.traffic import TurnStatus
-from codex_nexus.gateway.upstream import Opened, pieces, teller
-from codex_nexus.routing import Caller, Destination
+from codex_nexus.routing import Caller, Destination, introduced
 from codex_nexus.sessions.store import StoredItem, StoredTurn
 from codex_nexus.translate.clients import Client
 from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.turn import Turn, input_items, open_turn
 from codex_nexus.wire import codec
+from codex_nexus.wire.create import CreateResponse
 from codex_nexus.wire.events import ErrorEvent, Event
-from codex_nexus.wire.responses import CreateResponse, Response
+from codex_nexus.wire.responses import Response
 
 log = logging.getLogger("codex_nexus.turn")
 
@@ -79,9 +80,11 @@ async def answer(gateway: Gateway, asked: CreateResponse, asker: Asker, stored: 
     """
     snapshot = gateway.snapshot
     route = await gateway.route_turn(snapshot, asked.model or "", asker.caller, asker.client.name)
+    route = introduced(route, asker.caller.agent, asked.prompt_cache_key)
     turn = open_turn(asked, stored, asker.client, new_id, int(time.time()))
     name = route.destinations[0].name
     door.headers |= {"x-nexus-upstream": ascii_only(name), "x-models-etag": gateway.etag(snapshot)}
+    turn.asked_again = gateway.silences.knows(asked)
     work = _Work(gateway, asked, asker, turn)
     live = LiveTurn(turn, door)
     gateway.watch.add(live)
@@ -143,7 +146,6 @@ class _Work:
             error = UpstreamError(_BROKEN)
         fault = error.fault if isinstance(error, UpstreamError) else Fault("bad_request", str(error))
         record = self._gateway.traffic.running[self._turn.response.id]
-        self._gateway.learned.learn_window(record.upstream, fault)
         if not live.started:
             record.fault = fault.message
             self.ended("refused")
@@ -192,6 +194,8 @@ class _Work:
 
     async def end(self, live: LiveTurn, events: list[Event]) -> None:
         """The last events; what must be kept is on disk before the terminal event leaves."""
+        if self._turn.only_thought:
+            self._gateway.silences.note(self._asked)
         if not live.door.keeps and (self._asked.store is not False or self._asked.conversation_id is not None):
             ending = next((n for n, event in enumerate(events) if event.terminal), 0)
             await live.write(events[:ending])

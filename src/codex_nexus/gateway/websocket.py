@@ -27,7 +27,8 @@ from codex_nexus.gateway.turns import Asker, answer, history_of, new_id
 from codex_nexus.translate.turn import input_items
 from codex_nexus.wire import codec
 from codex_nexus.wire import events as ev
-from codex_nexus.wire.responses import CreateResponse, Response, decode_create, echoed
+from codex_nexus.wire.create import CreateResponse, decode_create, decode_fields, missing
+from codex_nexus.wire.responses import Response, echoed
 
 log = logging.getLogger("codex_nexus.gateway")
 
@@ -46,6 +47,9 @@ class _Frame(Struct):
     stream_id: str | None = None
     generate: bool | None = None
     previous_response_id: str | None = None
+
+
+_frames = msgspec.json.Decoder(_Frame)
 
 
 async def serve(request: web.Request) -> web.StreamResponse:
@@ -94,9 +98,9 @@ class _Connection:
     async def receive(self, data: bytes) -> None:
         """Takes one frame; what it starts goes on by itself."""
         try:
-            frame = msgspec.json.decode(data, type=_Frame)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            await self.say_error(InvalidRequest(f"The frame is not valid JSON: {error}.", code="invalid_json"), None)
+            frame = decode_fields(data, _frames)
+        except RequestError as error:
+            await self.say_error(error, None)
             return
         match frame.type:
             case "response.create":
@@ -106,6 +110,8 @@ class _Connection:
             case "response.steer":
                 fault = {"code": "steering_not_supported", "message": "This gateway cannot steer a running response."}
                 await self._say({"type": "response.steer.failed", "error": fault}, frame.stream_id)
+            case "":
+                await self.say_error(missing("type"), frame.stream_id)
             case _:
                 unknown = InvalidRequest(f"There is no frame of type '{frame.type}'.", "type")
                 await self.say_error(unknown, frame.stream_id)
@@ -136,8 +142,10 @@ class _Connection:
                 await self.say_error(NexusError("The gateway failed inside; its log says where."), lane)
 
     async def _turn(self, lane: str | None, data: bytes) -> None:
-        frame = msgspec.json.decode(data, type=_Frame)
+        frame = decode_fields(data, _frames)
         asked = decode_create(data, chained=frame.generate is False)
+        if asked.background:
+            raise InvalidRequest("Background work begins with POST /v1/responses, not on a WebSocket.", "background")
         stored = await self._history(asked)
         door = SocketDoor(self._socket, lane)
         if frame.generate is False:

@@ -12,37 +12,18 @@ from msgspec import Struct
 
 from codex_nexus.errors import NexusError
 from codex_nexus.gateway.learned import Learned
-from codex_nexus.gateway.listing import ListedModel, Listings
-from codex_nexus.gateway.local import Found, scan
+from codex_nexus.gateway.listing import Listings
+from codex_nexus.gateway.local import Found, addresses, scan
 from codex_nexus.gateway.models import usable_providers
+from codex_nexus.gateway.offered import OfferedModel, offered
 from codex_nexus.gateway.replies import UpstreamError
 from codex_nexus.gateway.upstream import Upstream
 from codex_nexus.probe import world
 from codex_nexus.probe.show import Column, Show
-from codex_nexus.providers.catalogue import ProviderRecord
 from codex_nexus.routing import Caller
 from codex_nexus.snapshot import Snapshot
 
 _OWNER = Caller(owner=True)
-
-
-class Model(Struct, frozen=True):
-    """One model on offer.
-
-    Attributes:
-        at_most: the window is what the model can hold; its server may have been started with less.
-        price: US dollars per million tokens: input from cache, input, output.
-        listed: whether the provider's own list has it; None: there is no such list.
-    """
-
-    id: str
-    name: str = ""
-    context_window: int | None = None
-    at_most: bool = False
-    max_output: int | None = None
-    images: bool | None = None
-    price: tuple[float, float, float] | None = None
-    listed: bool | None = None
 
 
 class Offer(Struct, frozen=True):
@@ -51,7 +32,7 @@ class Offer(Struct, frozen=True):
     provider: str
     name: str
     address: str
-    models: tuple[Model, ...] = ()
+    models: tuple[OfferedModel, ...] = ()
     problem: str = ""
     hint: str = ""
 
@@ -59,20 +40,27 @@ class Offer(Struct, frozen=True):
 async def models(home: Path, name: str, *, as_json: bool = False, local: bool = False) -> int:
     """Shows what is on offer. Gives the exit code: 1 when nothing is."""
     snapshot = world.read(home)
+    only = world.provider(snapshot, name).id if name else ""
     upstream = Upstream()
     listings, learned = Listings(upstream), Learned(home)
-    try:
-        if local:
-            offers = [_of_server(snapshot, learned, found) for found in await scan(listings, snapshot)]
-        else:
-            names = [world.provider(snapshot, name).id] if name else usable_providers(snapshot)
-            offers = await asyncio.gather(*(_offer(listings, learned, snapshot, one) for one in names))
-    finally:
-        await upstream.close()
+    with Show(quiet=as_json) as show:
+        try:
+            if local:
+                show.doing("Looking at the usual ports of this machine")
+                found = [server for server in await scan(listings, snapshot) if only in ("", server.record.id)]
+                offers = [_of_server(snapshot, learned, server) for server in found]
+            else:
+                names = [only] if only else usable_providers(snapshot)
+                show.doing(f"Asking {', '.join(names)}")
+                offers = await asyncio.gather(*(_offer(listings, learned, snapshot, one) for one in names))
+        finally:
+            await upstream.close()
     if as_json:
         sys.stdout.write(json.dumps(msgspec.to_builtins(offers), indent=2, ensure_ascii=False) + "\n")
     else:
-        _show(offers, local=local)
+        _show(show, offers)
+        if local and not offers:
+            show.line(f"No server answers at {', '.join(addresses(snapshot, only))}.")
     return 0 if any(offer.models for offer in offers) else 1
 
 
@@ -87,61 +75,20 @@ async def _offer(listings: Listings, learned: Learned, snapshot: Snapshot, name:
         problem = error.message
     if problem and record.models:
         problem += " What follows is what we know of it."
-    return Offer(name, record.name, record.base_url, merged(record, live, snapshot, learned), problem)
+    hint = "It lists no models." if live == () else ""
+    return Offer(name, record.name, record.base_url, offered(record, live, snapshot, learned), problem, hint)
 
 
 def _of_server(snapshot: Snapshot, learned: Learned, found: Found) -> Offer:
     record = found.record
-    first = found.models[0].id if found.models else "MODEL"
-    hint = f"Ask for {record.id}/{first}."
-    if not found.usual:
-        hint = f'Set "base_url": "{record.base_url}" for "{record.id}" in providers.json to use it.'
-    listed = () if found.refusal else found.models
-    return Offer(
-        record.id, record.name, record.base_url, merged(record, listed, snapshot, learned), found.refusal, hint
-    )
-
-
-def merged(
-    record: ProviderRecord, live: tuple[ListedModel, ...] | None, snapshot: Snapshot, learned: Learned
-) -> tuple[Model, ...]:
-    """The models of the record first, then what only the provider's own list has."""
-    told = {model.id: model for model in live or ()}
-    ids = dict.fromkeys((*(model.id for model in record.models), *told))
-    return tuple(_model(record, name, told, snapshot, learned, known=live is not None) for name in ids)
-
-
-def _model(
-    record: ProviderRecord,
-    name: str,
-    told: dict[str, ListedModel],
-    snapshot: Snapshot,
-    learned: Learned,
-    *,
-    known: bool,
-) -> Model:
-    ours, theirs = record.model(name), told.get(name) or ListedModel(name)
-    dialect = snapshot.catalogue.dialect(record.id, name)
-    own = learned.window(f"{record.id}/{name}") or dialect.context_window
-    return Model(
-        id=name,
-        name=ours.name if ours else "",
-        context_window=own or theirs.context_window,
-        at_most=theirs.at_most and not own,
-        max_output=dialect.max_output,
-        images=ours.images if ours else theirs.images,
-        price=(ours.price if ours else None) or theirs.price,
-        listed=name in told if known else None,
-    )
+    models = offered(record, () if found.refusal else found.models, snapshot, learned)
+    return Offer(record.id, record.name, record.base_url, models, found.refusal, found.hint)
 
 
 # --- in the terminal
 
 
-def _show(offers: list[Offer], *, local: bool) -> None:
-    show = Show()
-    if local and not offers:
-        show.line("No local server answers on its usual port.")
+def _show(show: Show, offers: list[Offer]) -> None:
     for n, offer in enumerate(offers):
         if n:
             show.line()
@@ -158,7 +105,7 @@ def _show(offers: list[Offer], *, local: bool) -> None:
             show.line(offer.hint, "dim")
 
 
-def _row(model: Model) -> list[str]:
+def _row(model: OfferedModel) -> list[str]:
     window = f"{model.context_window:,}" if model.context_window else "?"
     price = ""
     if model.price is not None:

@@ -14,12 +14,12 @@ from codex_nexus.snapshot import Snapshot
 
 
 def read(home: Path) -> Snapshot:
-    """The snapshot of the files in this folder.
+    """The snapshot of the files in this folder; nothing is changed there.
 
     Raises:
         ConfigError: with every problem.
     """
-    loaded = config_file.load(home)
+    loaded = config_file.load(home, look_only=True)
     known = snapshot_floor.load_catalogue(home)
     problems = loaded.problems + unknown_providers(loaded.config, known.providers.__contains__)
     if problems:

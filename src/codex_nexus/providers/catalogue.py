@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib import resources
+from typing import Any, Literal
 
 import msgspec
 
 from codex_nexus.errors import ConfigError
+from codex_nexus.shapes import Shapes
 from codex_nexus.translate.dialect import DEFAULT, Dialect, patched
+from codex_nexus.wire import codec
 
 Patch = dict[str, msgspec.Raw]
 """Fields of `Dialect` that a record sets; checked when the catalogue is read."""
@@ -79,6 +83,7 @@ class ProviderRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     chat_path: str = "/chat/completions"
     responses_path: str = "/responses"
     models_path: str = "/models"
+    """Where its models are listed: behind `base_url`, or a whole URL of its own."""
     owned_by: str = ""
     """How the server signs the entries of its model list; tells servers apart that share a port."""
     fact_sources: tuple[FactSource, ...] = ()
@@ -86,6 +91,9 @@ class ProviderRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     auth: str = "bearer"
     """`bearer`, `header:NAME` or `none`."""
     headers: dict[str, str] = {}
+    forward: dict[str, Literal["user_agent", "conversation"]] = {}
+    """Header -> what it tells of the client: the program that asks, or the key of its conversation
+    (`prompt_cache_key`), by which some providers find the machine that has its beginning in the cache."""
     query: dict[str, str] = {}
     default_model: str = ""
     mapping: dict[str, str] = {}
@@ -95,6 +103,13 @@ class ProviderRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     rules: tuple[Rule, ...] = ()
     """Rules for this host alone; they win over the families'."""
     source: str = ""
+
+    @property
+    def models_url(self) -> str:
+        """Where its models are listed."""
+        if self.models_path.startswith(("http://", "https://")):
+            return self.models_path
+        return self.base_url.rstrip("/") + self.models_path
 
     def model(self, model_id: str) -> ModelRecord | None:
         """The record of a model, or None."""
@@ -116,11 +131,17 @@ class Catalogue(msgspec.Struct, frozen=True):
 
     providers: dict[str, ProviderRecord]
     families: tuple[Rule, ...]
+    own: dict[str, tuple[Rule, ...]] = {}
+    """What the user's file says of a provider's dialect, in order; it wins over everything that is shipped."""
     resolved: dict[tuple[str, str], Dialect] = {}
     """Dialects that were worked out before; the same question comes with every request."""
 
     def dialect(self, provider_id: str, model: str) -> Dialect:
-        """How this provider speaks for this model: defaults, provider, families, the provider's own rules."""
+        """How this provider speaks for this model.
+
+        Defaults, the host, the model's families, the host's own rules, facts of the model's record, the user; later
+        wins field by field.
+        """
         known = self.resolved.get((provider_id, model))
         if known is None:
             if len(self.resolved) >= _MOST_RESOLVED:
@@ -133,11 +154,19 @@ class Catalogue(msgspec.Struct, frozen=True):
         patches = [provider.dialect]
         patches += [rule.dialect for rule in self.families if rule.covers(model)]
         patches += [rule.dialect for rule in provider.rules if rule.covers(model)]
-        dialect = patched(DEFAULT, *patches)
+        own = [rule.dialect for rule in self.own.get(provider_id, ()) if rule.covers(model)]
+        shipped_dialect = dialect = patched(DEFAULT, *patches)
         record = provider.model(model)
-        found: dict[str, object] = {} if dialect.family else {"family": provider_id}
         if record is not None:
-            found |= _record_facts(record, dialect)
+            dialect = msgspec.structs.replace(dialect, **_record_facts(record, dialect))
+        dialect = patched(dialect, *own)
+        found: dict[str, object] = {} if dialect.family else {"family": provider_id}
+        if dialect.wire == "responses" and not any("reasoning_param" in patch for patch in (*patches, *own)):
+            # Every server of that API takes an effort, in one and the same field; no record has to say so.
+            found["reasoning_param"] = "effort"
+        if dialect.wire != shipped_dialect.wire and not any("extra_body" in patch for patch in own):
+            # These are words of the wire for which they were written.
+            found["extra_body"] = {}
         return msgspec.structs.replace(dialect, **found) if found else dialect
 
 
@@ -170,50 +199,81 @@ def read(text: bytes, source: str) -> Catalogue:
         ConfigError: with every problem and its path.
     """
     try:
-        file = msgspec.json.decode(text, type=CatalogueFile)
+        raw = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise ConfigError(source, [str(error)]) from None
-    problems = [f"families[{n}].{fault}" for n, rule in enumerate(file.families) for fault in _faults(rule.dialect)]
-    for n, provider in enumerate(file.providers):
-        problems += [f"providers[{n}] ({provider.id}).{fault}" for fault in _faults(provider.dialect)]
-        for m, rule in enumerate(provider.rules):
-            problems += [f"providers[{n}] ({provider.id}).rules[{m}].{fault}" for fault in _faults(rule.dialect)]
-    if problems:
+        raise ConfigError(source, [f"it is not JSON: {str(error).removeprefix('JSON is malformed: ')}."]) from None
+    shapes = Shapes()
+    file: CatalogueFile | None = shapes.checked(raw, CatalogueFile, "")
+    problems = [_named(problem, raw) for problem in shapes.problems]
+    problems += [] if file is None else _faults(file)
+    if problems or file is None:
         raise ConfigError(source, problems)
     return Catalogue({provider.id: provider for provider in file.providers}, file.families)
 
 
-def _faults(patch: Patch) -> list[str]:
+def _named(problem: str, raw: dict[str, list[Any]]) -> str:
+    """The problem with the id of its provider beside the number, which nobody wants to count."""
+    found = _PROVIDER.match(problem)
+    if found is None:
+        return problem
+    name = (codec.as_object(raw["providers"][int(found["n"])]) or {}).get("id")
+    return f"{found['at']} ({name}){problem[found.end() :]}" if isinstance(name, str) else problem
+
+
+_PROVIDER = re.compile(r"(?P<at>providers\[(?P<n>\d+)\])")
+
+
+def _faults(file: CatalogueFile) -> list[str]:
+    faults = [f"families[{n}].{fault}" for n, rule in enumerate(file.families) for fault in _wrong(rule.dialect)]
+    for n, provider in enumerate(file.providers):
+        at = f"providers[{n}] ({provider.id})"
+        faults += [f"{at}.{fault}" for fault in (*_wrong_address(provider), *_wrong(provider.dialect))]
+        for m, rule in enumerate(provider.rules):
+            faults += [f"{at}.rules[{m}].{fault}" for fault in _wrong(rule.dialect)]
+    return faults
+
+
+def _wrong(patch: Patch) -> list[str]:
+    shapes = Shapes()
+    shapes.fields({name: msgspec.json.decode(value) for name, value in patch.items()}, Dialect, "dialect")
+    return shapes.problems
+
+
+def _wrong_address(provider: ProviderRecord) -> list[str]:
     faults: list[str] = []
-    for name, value in patch.items():
-        try:
-            patched(DEFAULT, {name: value})
-        except msgspec.DecodeError as error:
-            faults.append(f"dialect.{name}: {error}")
+    if provider.base_url and not provider.base_url.startswith(("http://", "https://")):
+        faults.append(f"base_url: '{provider.base_url}' does not begin with http:// or https://.")
+    if provider.auth not in ("bearer", "none") and not provider.auth.removeprefix("header:").strip():
+        faults.append("auth: behind 'header:' the name of the header is missing.")
+    elif provider.auth not in ("bearer", "none") and not provider.auth.startswith("header:"):
+        faults.append(f"auth: '{provider.auth}' is none of bearer, none, header:NAME.")
     return faults
 
 
 def merged(base: Catalogue, user: Catalogue) -> Catalogue:
-    """`user`'s providers over `base`: a known id keeps what the user's record does not set; families are added last."""
-    providers = dict(base.providers)
+    """`user`'s providers over `base`: a known id keeps what the user's record does not set, dialects field by field."""
+    providers, own = dict(base.providers), dict[str, tuple[Rule, ...]]()
     for provider_id, record in user.providers.items():
         known = providers.get(provider_id)
         providers[provider_id] = record if known is None else _overlaid(known, record)
-    return Catalogue(providers, base.families + user.families)
+    for provider_id in providers:
+        record = user.providers.get(provider_id)
+        said = () if record is None else (Rule(match=("*",), dialect=record.dialect), *record.rules)
+        own[provider_id] = (*user.families, *said)
+    return Catalogue(providers, base.families, own)
 
 
 _DEFAULT_RECORD = ProviderRecord(id="")
+_OWN = ("dialect", "rules")
 
 
 def _overlaid(known: ProviderRecord, record: ProviderRecord) -> ProviderRecord:
     changes: dict[str, object] = {}
     for name in ProviderRecord.__struct_fields__:
         value = getattr(record, name)
-        if value != getattr(_DEFAULT_RECORD, name):
+        if name not in _OWN and value != getattr(_DEFAULT_RECORD, name):
             changes[name] = value
-    changes["dialect"] = {**known.dialect, **record.dialect}
     changes["mapping"] = {**known.mapping, **record.mapping}
-    own = {model.id for model in record.models}
-    changes["models"] = record.models + tuple(model for model in known.models if model.id not in own)
-    changes["rules"] = known.rules + record.rules
+    told = {model.id for model in record.models}
+    changes["models"] = record.models + tuple(model for model in known.models if model.id not in told)
     return msgspec.structs.replace(known, **changes)

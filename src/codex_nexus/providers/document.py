@@ -19,11 +19,11 @@ one: [configuration](configuration.md#your-own-providers).
 """
 _NOTE = """
 "Models known" have a record with their context window; whatever else a provider lists can be asked for as well. A local
-server says itself what it has. `{resource}` in an address is for you to fill in.
+server says itself what it has. `{resource}` or `{workspace}` in an address is for you to fill in.
 
 ## Other addresses
 
-Write one of them as `base_url` into your own `providers.json`.
+Choose one in the panel, or write it into `config.json`: `"provider_addresses": {"kimi": "https://api.moonshot.cn/v1"}`.
 
 | id | which | address |
 |---|---|---|

@@ -16,11 +16,14 @@ from codex_nexus.codex_home.wish import PROVIDER, Refused
 from codex_nexus.config import file as config_file
 from codex_nexus.config.model import Config
 from codex_nexus.config.secrets import Secret
-from codex_nexus.control.steering import Book, Injection, Planned, ProbedModel
+from codex_nexus.control.steering import Book, Injection, LocalServer, Planned, ProbedModel
 from codex_nexus.errors import ConfigError, NexusError
+from codex_nexus.gateway.local import scan
+from codex_nexus.gateway.offered import offered
 from codex_nexus.gateway.replies import UpstreamError
 from codex_nexus.routing import Caller, Listed
 from codex_nexus.service import codex
+from codex_nexus.service.program import codex_is_found, own_command
 from codex_nexus.sessions.store import StoreState
 from codex_nexus.snapshot import Snapshot
 
@@ -66,8 +69,16 @@ class Helm:
         return self._supervisor.overridden
 
     @property
+    def command(self) -> str:  # noqa: D102
+        return own_command()
+
+    @property
+    def codex_found(self) -> bool:  # noqa: D102
+        return codex_is_found()
+
+    @property
     def book(self) -> Book:  # noqa: D102
-        return self._supervisor.gateway.traffic
+        return self._supervisor.book
 
     async def open_gateway(self) -> None:  # noqa: D102
         await self._supervisor.open_gateway()
@@ -79,18 +90,37 @@ class Helm:
         self._supervisor.shut_down()
 
     async def models(self, provider: str, snapshot: Snapshot) -> tuple[ProbedModel, ...]:  # noqa: D102
+        gateway = self._supervisor.gateway
         try:
-            found = await self._supervisor.gateway.listings.fetch(provider, snapshot, _OWNER)
+            found = await gateway.listings.fetch(provider, snapshot, _OWNER)
         except UpstreamError as error:
-            said = f"{error.fault.message} ({error.fault.status})" if error.fault.status else error.fault.message
-            raise NexusError(said, status=502, type="upstream_error", code=error.fault.kind) from None
-        return tuple(ProbedModel(model.id, model.context_window, model.images) for model in found)
+            raise NexusError(error.fault.message, status=502, type="upstream_error", code=error.fault.kind) from None
+        models = offered(snapshot.catalogue.providers[provider], found, snapshot, gateway.learned)
+        return tuple(
+            ProbedModel(
+                model.id, model.name, model.context_window, model.at_most, model.max_output, model.images, model.price
+            )
+            for model in models
+            if model.listed
+        )
+
+    async def local(self) -> tuple[LocalServer, ...]:  # noqa: D102
+        found = await scan(self._supervisor.gateway.listings, self.snapshot)
+        return tuple(
+            LocalServer(
+                one.record.id,
+                one.record.name,
+                one.record.base_url,
+                tuple(model.id for model in one.models),
+                one.usual,
+                one.refusal,
+                one.hint,
+            )
+            for one in found
+        )
 
     async def store(self) -> StoreState:  # noqa: D102
         return await self._supervisor.gateway.store_state()
-
-    def window(self, name: str) -> int | None:  # noqa: D102
-        return self._supervisor.gateway.learned.window(name)
 
     def listed(self) -> Listed:  # noqa: D102
         return self._supervisor.gateway.listings.known()

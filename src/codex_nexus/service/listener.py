@@ -59,26 +59,49 @@ class Listener:
             NexusError: the address is taken or cannot be used; the message says what to do.
         """
         await self._runner.setup()
-        if self._shared is not None:
-            self._site = web.SockSite(self._runner, socket.socket(fileno=os.dup(self._shared)), backlog=1024)
-        else:
-            self._site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
         try:
-            await self._site.start()
+            await self.resume()
         except OSError as error:
             await self._runner.cleanup()
             raise NexusError(await self._why(error)) from None
 
+    async def pause(self) -> None:
+        """Takes no more callers; the turns that run go on."""
+        site, self._site = self._site, None
+        if site is not None:
+            await site.stop()
+
+    async def resume(self) -> None:
+        """Takes callers, at first or again; nothing happens when it does.
+
+        Raises:
+            OSError: the address cannot be used.
+        """
+        if self._site is not None:
+            return
+        if self._shared is not None:
+            site = web.SockSite(self._runner, socket.socket(fileno=os.dup(self._shared)), backlog=1024)
+        else:
+            site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
+        await site.start()
+        self._site = site
+
+    async def discard(self) -> None:
+        """Ends at once: the place that it was meant for is not taken after all."""
+        await self.pause()
+        await self._runner.cleanup()
+
     async def _why(self, error: OSError) -> str:
         where = f"{_shown(self._host)}:{self._port}"
         if error.errno == errno.EADDRINUSE:
-            who = (
-                "Codex Nexus already runs there" if await _is_us(self._host, self._port) else "another program holds it"
-            )
-            return (
-                f"Port {self._port} is taken: {who}. Stop it, or choose another with --port or 'port' in config.json."
-            )
-        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            ours = await _is_us(self._host, self._port)
+            who = "Codex Nexus already runs there" if ours else "another program holds it"
+            panel = f" Its control panel is usually at http://127.0.0.1:{self._port + 1}." if ours else ""
+            cure = "Stop it, or choose another with --port or 'port' in config.json."
+            return f"Port {self._port} is taken: {who}. {cure}{panel}"
+        # since Python 3.13 asyncio goes over an address that is not there, and its own complaint has no number
+        nowhere = error.errno == errno.EADDRNOTAVAIL or error.errno is None
+        if isinstance(error, socket.gaierror) or nowhere:
             return f"'{self._host}' is no address of this machine; set --host or 'host' in config.json."
         if error.errno == errno.EACCES:
             return f"This user may not listen on {where}; choose a port above 1023."
@@ -86,7 +109,7 @@ class Listener:
 
     async def stop(self) -> None:
         """Takes no more callers, lets running turns finish for a while, ends the others properly."""
-        await self._shut()
+        await self.pause()
         await _over(self._gateway.watch.running(), DRAIN_S)
         late = self._gateway.watch.running()
         for turn in late:
@@ -96,14 +119,9 @@ class Listener:
 
     async def retire(self) -> None:
         """Another listener has taken over: takes no more callers and ends when the last running turn has."""
-        await self._shut()
+        await self.pause()
         await _over(self._gateway.watch.running(), _LONGEST_TURN_S)
         await self._runner.cleanup()
-
-    async def _shut(self) -> None:
-        site, self._site = self._site, None
-        if site is not None:
-            await site.stop()
 
 
 async def _over(turns: list[Watched], seconds: float) -> None:

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
@@ -27,13 +27,33 @@ _OUTCOMES = {"completed": "\x1b[32m", "incomplete": "\x1b[33m", "failed": "\x1b[
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {ord("\t"): "\t", ord("\n"): "\n    "}
 """Words of clients and providers stand in the log: they may not steer the terminal nor look like a line of ours."""
+
 _OURS = re.compile(r"\bnexus-[\w-]{16,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 """Our own access tokens, and what a login hands out."""
+_NAMED = re.compile(
+    r"""((?:\b(?:x-)?(?:goog-)?api[-_]?key|\bauthorization|\bpassword|[?&](?:key|token|access_token|sig))"""
+    r"""['"]?\s*[:=]\s*['"]?(?:Basic\s+)?)[^\s'"&,;)}\]]{6,}""",
+    re.IGNORECASE,
+)
+"""What stands behind the name of a secret, in a header, a URL or a body."""
+_IN_ADDRESS = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
+"""The password in an address, such as a proxy's or a database's."""
+_SHORTEST = 6
+"""A shorter key would be found in the middle of ordinary words."""
+
+_known: set[str] = set()
+
+
+def never_tell(secrets: Iterable[str]) -> None:
+    """From now on these pass into no line of this process's log, whatever they look like."""
+    _known.update(secret for secret in secrets if len(secret) >= _SHORTEST)
 
 
 def masked(text: str) -> str:
-    """The text without anything that looks like a key or a token: the last net, under care taken everywhere else."""
-    return _OURS.sub("***", faults.masked(text))
+    """The text without anything that is or looks like a key or a token: the last net, under care taken everywhere."""
+    text = faults.masked(text, *sorted(_known, key=len, reverse=True))
+    text = _IN_ADDRESS.sub(r"\1***@", _NAMED.sub(r"\1***", text))
+    return _OURS.sub("***", text)
 
 
 class Lines(logging.Formatter):

@@ -50,7 +50,9 @@ class Panel:
         except OSError as error:
             await self._runner.cleanup()
             why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror or error})"
-            raise NexusError(f"Port {self._port} {why}; the panel takes the one above the gateway's.") from None
+            raise NexusError(
+                f"Port {self._port} {why}; the panel takes the one above the gateway's ('port')."
+            ) from None
 
     async def stop(self) -> None:
         """Ends every page's stream and stops."""

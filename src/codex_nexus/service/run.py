@@ -19,8 +19,10 @@ from codex_nexus.codex_home.wish import Wish
 from codex_nexus.config import file as config_file
 from codex_nexus.config.secrets import Secret
 from codex_nexus.errors import ConfigError, NexusError
+from codex_nexus.service import logs
 from codex_nexus.service.codex import alive, local_address
-from codex_nexus.service.supervisor import Overrides, Supervisor
+from codex_nexus.service.files import Overrides
+from codex_nexus.service.supervisor import Supervisor
 
 log = logging.getLogger("codex_nexus.service")
 
@@ -38,7 +40,7 @@ def run(command: list[str], home: Path) -> int:
     command_with(command, Wish(address="", token=""), "")  # refuses early
     program = shutil.which(command[0])
     if program is None:
-        raise NexusError(f"There is no program '{command[0]}' on the PATH.")
+        raise NexusError(f"There is no program '{command[0]}' on the PATH. Codex: npm install -g @openai/codex@latest")
     _log_into(home)
     address, token = _running(home)
     signal.signal(signal.SIGINT, lambda _number, _frame: None)  # Ctrl+C is for Codex, which gets it as well
@@ -52,8 +54,9 @@ def _log_into(home: Path) -> None:
     with contextlib.suppress(OSError):
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         big = path.exists() and path.stat().st_size > _LOG_LIMIT
+        path.touch(mode=0o600)
         handler = logging.FileHandler(path, "w" if big else "a", "utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname).1s %(message)s"))
+    handler.setFormatter(logs.Lines(colour=False, day=True))
     logging.basicConfig(handlers=[handler], force=True, level=logging.getLogger().level)
 
 

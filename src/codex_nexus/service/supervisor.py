@@ -4,51 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
-import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from codex_nexus import snapshot as snapshot_floor
-from codex_nexus.codex_home.inject import codex_lives_here
 from codex_nexus.config import file as config_file
-from codex_nexus.config.model import Config, unknown_providers
-from codex_nexus.config.secrets import Secret
-from codex_nexus.errors import ConfigError, NexusError, StoreError
-from codex_nexus.gateway.guard import is_loopback
+from codex_nexus.config.model import Config
+from codex_nexus.control.settings import read_stored
+from codex_nexus.control.steering import Book
+from codex_nexus.errors import NexusError, StoreError
 from codex_nexus.gateway.state import Gateway
-from codex_nexus.service import codex
+from codex_nexus.service import codex, logs
+from codex_nexus.service.files import Files, Overrides, Say
 from codex_nexus.service.helm import Helm
 from codex_nexus.service.listener import Listener
+from codex_nexus.service.news import Ledger, Teller
 from codex_nexus.service.panel import Panel, panel_port
+from codex_nexus.service.program import first_words
+from codex_nexus.service.signals import HANGUP, on_ending, on_hangup
 from codex_nexus.service.tending import end_with_parent, tend
 from codex_nexus.sessions.opening import open_store
 from codex_nexus.sessions.store import SessionStore
 from codex_nexus.snapshot import Snapshot
-
-log = logging.getLogger("codex_nexus.service")
-
-Say = Callable[[str], None]
-
-
-class Overrides(msgspec.Struct, frozen=True):
-    """What the command line says over the file."""
-
-    host: str | None = None
-    port: int | None = None
-    panel: bool = True
-    """Whether the control panel is opened."""
-    inject: bool = False
-    """Whether Codex's configuration may be brought up to date at start."""
-    socket: int | None = None
-    """A listening socket to take over: this is one of several workers."""
-    worker: int = 0
-    """Its number; only the first has the panel and speaks to the user."""
 
 
 class Supervisor:
@@ -60,11 +39,14 @@ class Supervisor:
         self.applied = Config()
         """The configuration as the file has it, without what the command line says over it."""
         self._overrides = overrides
+        self._files = Files(home, overrides, say)
         self._say = say
         self._gateway: Gateway | None = None
         self._listener: Listener | None = None
         self._panel: Panel | None = None
+        self._news: Ledger | Teller | None = None
         self._background: set[asyncio.Task[None]] = set()
+        self._changing = asyncio.Lock()
         self._ended = asyncio.Event()
 
     @property
@@ -83,10 +65,14 @@ class Supervisor:
         return self._panel.address if self._panel is not None else ""
 
     @property
-    def overridden(self) -> dict[str, Any]:
+    def overridden(self) -> Mapping[str, Any]:
         """The keys that the command line sets over the file."""
-        said = {"host": self._overrides.host, "port": self._overrides.port}
-        return {name: value for name, value in said.items() if value is not None}
+        return self._overrides.said
+
+    @property
+    def book(self) -> Book:
+        """The turns: of this process, or of all workers."""
+        return self._news if isinstance(self._news, Ledger) else self.gateway.traffic
 
     @property
     def gateway(self) -> Gateway:
@@ -102,15 +88,24 @@ class Supervisor:
             ConfigError: the files are wrong; the message holds every problem.
             NexusError: the address cannot be used.
         """
-        snapshot = self.read()
+        self.applied, snapshot = self._files.read()
+        logs.never_tell(snapshot.secrets())
         self._gateway = Gateway(snapshot, await asyncio.to_thread(self._open_store, snapshot.config), self.home)
+        self._join_workers(self._gateway)
         self._spawn(tend(self._gateway, lambda: self._open_store(self.gateway.snapshot.config, quiet=True)))
-        if snapshot.config.autostart_nexus:
+        if snapshot.config.autostart_nexus or self._overrides.socket is not None:
             await self.open_gateway()
         else:
             self._say("[nexus] The gateway waits ('autostart_nexus' is false): start it in the control panel.")
         if self._overrides.panel and self._overrides.worker == 0:
             await self._open_panel(panel_port(snapshot.config.port))
+            for line in first_words(fresh=read_stored(self.home).fresh):
+                self._say(line)
+
+    def _join_workers(self, gateway: Gateway) -> None:
+        news, worker = self._overrides.news, self._overrides.worker
+        if news is not None:
+            self._news = Teller(news, worker, gateway.traffic) if worker else Ledger(news, gateway.traffic)
 
     async def open_gateway(self) -> None:
         """Starts the gateway, unless it is started.
@@ -130,7 +125,7 @@ class Supervisor:
         try:
             await panel.start()
         except NexusError as error:
-            where = f"it stays at {before.address}" if before is not None else "there is none now"
+            where = f"it stays at {before.address}" if before is not None else "the gateway runs without a panel"
             self._say(f"[web] Control panel: {error.message} So {where}.")
             return
         self._panel = panel
@@ -141,55 +136,24 @@ class Supervisor:
     async def _tell_codex(self) -> None:
         """Brings Codex's configuration up to date, where that is wanted."""
         snapshot = self.gateway.snapshot
-        if self._listener is not None and self._injects(snapshot.config):
+        if self._listener is not None and self._files.injects(snapshot.config):
             await asyncio.to_thread(codex.at_start, snapshot, self.home, self._listener.port, self._say)
-
-    def _injects(self, config: Config) -> bool:
-        return self._overrides.inject and config.codex_config_auto and codex_lives_here()
 
     async def _listening(self, config: Config) -> Listener:
         listener = Listener(self.gateway, config.host, config.port, self._overrides.socket)
         await listener.start()
         return listener
 
-    def read(self) -> Snapshot:
-        """The snapshot of the files, with the command line over them.
-
-        Raises:
-            ConfigError: with every problem.
-        """
-        loaded = config_file.load(self.home)
-        for note in loaded.notes:
-            self._say(f"[nexus] {note}")
-        known = snapshot_floor.load_catalogue(self.home).providers
-        problems = loaded.problems + unknown_providers(loaded.config, known.__contains__)
-        if problems:
-            raise ConfigError(str(self.home / "config.json"), problems)
-        snapshot = self._built(loaded.config, loaded.unknown)
-        self.applied = _with_token_of(snapshot, loaded.config)
-        return snapshot
-
-    def _built(self, config: Config, unknown: dict[str, Any]) -> Snapshot:
-        config = msgspec.structs.replace(config, **self.overridden)
-        if self._needs_token(config):
-            config = self._with_token(config, unknown)
-        return snapshot_floor.build(config, snapshot_floor.load_catalogue(self.home))
-
-    def _needs_token(self, config: Config) -> bool:
-        return not config.access_token and (not is_loopback_host(config.host) or self._injects(config))
-
-    def _with_token(self, config: Config, unknown: dict[str, Any]) -> Config:
-        token = Secret(config_file.new_access_token())
-        written = config_file.load(self.home).config
+    async def _beside(self, was: Listener, config: Config) -> Listener:
+        """A listener at a new place. On the same port the one before must let go first; it comes back if in vain."""
+        if was.port != config.port:
+            return await self._listening(config)
+        await was.pause()
         try:
-            path = config_file.save(self.home, msgspec.structs.replace(written, access_token=token), unknown)
-        except ConfigError:
-            if is_loopback_host(config.host):
-                return config  # nobody is asked for a token here; Codex's configuration stays as it is
+            return await self._listening(config)
+        except NexusError:
+            await was.resume()
             raise
-        if not is_loopback_host(config.host):
-            self._say(f"[nexus] {config.host} is reachable from other machines: callers need access_token in {path}.")
-        return msgspec.structs.replace(config, access_token=token)
 
     def _open_store(self, config: Config, *, quiet: bool = False) -> SessionStore | None:
         try:
@@ -202,63 +166,73 @@ class Supervisor:
             return None
 
     async def apply(self, config: Config, unknown: dict[str, Any]) -> None:
-        """Hot restart: builds the new world, starts it, swaps, saves; running streams finish on the old one.
+        """Hot restart: builds the new world, starts it, saves, swaps; running streams finish on the old one.
 
         Raises:
             ConfigError, NexusError: nothing was changed, the old world goes on; the message says why.
         """
+        async with self._changing:
+            config = self._files.with_token(config)
+            new = self._files.built(config)
+            await self._take_over(config, new, lambda: config_file.save(self.home, config, unknown))
+        self._say(f"[nexus] Configuration applied: {self.address}")
+        if self._overrides.socket is not None and HANGUP is not None:
+            os.kill(os.getppid(), HANGUP)  # the other workers
+        await self._tell_codex()
+
+    async def reload(self) -> None:
+        """Takes over what stands in the files; what is wrong with them is told, and nothing changes."""
+        try:
+            async with self._changing:
+                config, new = await asyncio.to_thread(self._files.read, look_only=True)
+                if new == self.gateway.snapshot:
+                    return
+                await self._take_over(config, new)
+        except NexusError as error:
+            self._say(f"[nexus] {error.message} Nothing was changed; the gateway runs on as before.")
+            return
+        self._say(f"[nexus] Configuration read again: {self.address}")
+        await self._tell_codex()
+
+    async def _take_over(self, config: Config, new: Snapshot, save: Callable[[], Any] = lambda: None) -> None:
+        logs.never_tell(new.secrets())
         old, was = self.gateway.snapshot, self._listener
-        if self._needs_token(msgspec.structs.replace(config, **self.overridden)):
-            config = msgspec.structs.replace(config, access_token=Secret(config_file.new_access_token()))
-        new = self._built(config, unknown)
         moved = was is not None and _place(new.config) != _place(old.config)
-        listener = await self._listening(new.config) if moved else was
+        listener = was
+        if moved and was is not None:
+            listener = await self._beside(was, new.config)
         store = self.gateway.store
         if new.config.store != old.config.store:
             store = await asyncio.to_thread(self._open_store, new.config)
         try:
-            config_file.save(self.home, config, unknown)
-        except ConfigError:
-            if moved and listener is not None:
-                await listener.stop()
+            save()
+        except NexusError:
+            if listener is not None and was is not None and moved:
+                await listener.discard()
+                await was.resume()
+            if store is not None and store is not self.gateway.store:
+                await store.close()
             raise
         self.gateway.snapshot, self._listener, self.applied = new, listener, config
         replaced, self.gateway.store = self.gateway.store, store
         if moved and was is not None:
             self._spawn(was.retire())
-        if new.config.port != old.config.port:
+        if self._overrides.panel and self._overrides.worker == 0 and new.config.port != old.config.port:
             await self._open_panel(panel_port(new.config.port))
         if replaced is not None and replaced is not store:
             self._spawn(_close_later(replaced, self.gateway))
-        self._say(f"[nexus] Configuration applied: {self.address}")
-        if self._overrides.socket is not None:
-            os.kill(os.getppid(), signal.SIGHUP)  # the other workers
-        await self._tell_codex()
-
-    async def reload(self) -> None:
-        """Takes over what another worker has applied; what is wrong with the files is told, and nothing changes."""
-        try:
-            old, new = self.gateway.snapshot, self.read()
-        except NexusError as error:
-            self._say(f"[nexus] {error.message}")
-            return
-        self.gateway.snapshot = new
-        if new.config.store != old.config.store:
-            replaced, self.gateway.store = self.gateway.store, await asyncio.to_thread(self._open_store, new.config)
-            if replaced is not None:
-                self._spawn(_close_later(replaced, self.gateway))
 
     def shut_down(self) -> None:
         """Asks `run` to end, gracefully."""
         self._ended.set()
 
     async def run(self) -> None:
-        """Runs until SIGINT, SIGTERM or `shut_down`, then stops gracefully."""
-        _on_signals(self.shut_down)
+        """Runs until SIGINT, SIGTERM or `shut_down`, then stops gracefully; SIGHUP reads the files again."""
+        on_ending(self.shut_down)
         if self._overrides.socket is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload()))
             self._spawn(end_with_parent(self.shut_down))
         await self.start()
+        on_hangup(lambda: self._spawn(self.reload()), self.shut_down)
         await self._ended.wait()
         self._say("[nexus] Stopping; running answers may finish.")
         await self.stop()
@@ -269,6 +243,8 @@ class Supervisor:
             await self._panel.stop()
         if self._listener is not None:
             await self._listener.stop()
+        if self._news is not None:
+            self._news.close()
         for task in list(self._background):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -288,29 +264,9 @@ def _place(config: Config) -> tuple[str, int]:
     return config.host, config.port
 
 
-def _with_token_of(snapshot: Snapshot, config: Config) -> Config:
-    """The configuration with the access token that was made for the snapshot, so that the next save keeps it."""
-    return config if config.access_token else msgspec.structs.replace(config, access_token=snapshot.config.access_token)
-
-
 async def _close_later(store: SessionStore, gateway: Gateway) -> None:
     """Closes a store that was replaced, once the turns that may still write to it are over."""
     running = gateway.watch.running()
     while any(not turn.closed for turn in running):  # noqa: ASYNC110 - once in the life of a store
         await asyncio.sleep(1)
     await store.close()
-
-
-def is_loopback_host(host: str) -> bool:
-    """Whether only this machine can reach a listener on that address."""
-    return host == "localhost" or (host not in ("", "0.0.0.0", "::") and is_loopback(host))  # noqa: S104
-
-
-def _on_signals(stop: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for name in ("SIGINT", "SIGTERM"):
-        number = getattr(signal, name)
-        try:
-            loop.add_signal_handler(number, stop)
-        except NotImplementedError:  # Windows has no such handlers in the loop
-            signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(stop) and None)

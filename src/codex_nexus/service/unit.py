@@ -3,54 +3,17 @@
 from __future__ import annotations
 
 import os
-import plistlib
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from xml.sax.saxutils import escape
-
-from msgspec import Struct
 
 from codex_nexus.errors import NexusError
+from codex_nexus.service.systems import Command, Machine, Unit, unit_for
 
-NAME = "codex-nexus"
-_KEPT = ("CODEX_NEXUS_HOME", "CODEX_HOME")
-"""Variables of the caller that the service needs as well."""
 _PATIENCE_S = 30
-_WORDS = ("-m", "codex_nexus", "serve")
 
 Say = Callable[[str], None]
-Command = tuple[str, ...]
-
-
-class Unit(Struct, frozen=True):
-    """One service, in the words of one system."""
-
-    path: Path
-    text: str
-    start: tuple[Command, ...]
-    stop: tuple[Command, ...]
-    status: Command
-    reload: tuple[Command, ...] = ()
-    """What the system must be told once the file is gone."""
-    note: str = ""
-    encoding: str = "utf-8"
-
-
-class Machine(Struct, frozen=True):
-    """What a unit depends on."""
-
-    system: str
-    """As `sys.platform` says it."""
-    home: Path
-    """The folder of our files."""
-    user: Path
-    """The user's own folder."""
-    program: str
-    """The Python that has us."""
-    environ: Mapping[str, str]
-    uid: int = 0
 
 
 def this_machine(home: Path) -> Machine:
@@ -59,37 +22,37 @@ def this_machine(home: Path) -> Machine:
     return Machine(sys.platform, home.absolute(), Path.home(), sys.executable, os.environ, uid)
 
 
-def unit_for(machine: Machine) -> Unit:
-    """The service for this system.
-
-    Raises:
-        NexusError: we know no service manager there.
-    """
-    if machine.system == "linux":
-        return _systemd(machine)
-    if machine.system == "darwin":
-        return _launchd(machine)
-    if machine.system == "win32":
-        return _scheduled(machine)
-    raise NexusError(f"There is no service for '{machine.system}' here; start `codex-nexus serve` by your own means.")
-
-
 def manage(action: str, machine: Machine, say: Say, *, dry: bool) -> int:
-    """One of the verbs; gives the exit code.
+    """One of the verbs `install`, `remove`, `status`; gives the exit code.
 
     Raises:
-        NexusError: it cannot be done.
+        NexusError: it cannot be done; nothing new is left behind.
     """
     unit = unit_for(machine)
     if action == "status":
         return _status(unit, say)
-    if action == "remove":
-        return _remove(unit, say, dry=dry)
+    return (_remove if action == "remove" else _install)(unit, say, dry=dry)
+
+
+def _install(unit: Unit, say: Say, *, dry: bool) -> int:
+    """Also over an earlier one, which is ended and started anew."""
     say(f"{unit.path}:\n\n{unit.text}")
-    if not dry:
-        _write(unit)
-    _run_all(unit.start, say, dry=dry)
-    say("Nothing was written (--dry-run)." if dry else "The service is installed and runs; it starts when you log in.")
+    if dry:
+        _show(unit.start, say)
+        say("Nothing was written (--dry-run).")
+        return 0
+    fresh = not unit.path.exists()
+    _write(unit)
+    if not fresh:
+        _attempt(unit.halt, say)
+    try:
+        _insist(unit.start, say)
+    except NexusError:
+        if fresh:
+            unit.path.unlink(missing_ok=True)
+            _attempt(unit.reload, say)
+        raise
+    say("The service is installed and runs; it starts when you log in.")
     if unit.note:
         say(unit.note)
     return 0
@@ -107,188 +70,62 @@ def _remove(unit: Unit, say: Say, *, dry: bool) -> int:
     if not unit.path.exists():
         say(f"Nothing to do: there is no {unit.path}.")
         return 0
-    _run_all(unit.stop, say, dry=dry, anyway=True)
     if dry:
+        _show((*unit.stop, *unit.reload), say)
         say(f"{unit.path} would be deleted (--dry-run).")
         return 0
-    unit.path.unlink()
-    _run_all(unit.reload, say, dry=dry, anyway=True)
+    _attempt(unit.stop, say)
+    try:
+        unit.path.unlink()
+    except OSError as error:
+        raise NexusError(f"{unit.path} cannot be deleted: {error.strerror or error}.") from None
+    _attempt(unit.reload, say)
     say(f"The service is removed; {unit.path} is deleted.")
     return 0
 
 
 def _status(unit: Unit, say: Say) -> int:
     if not unit.path.exists():
-        say("The service is not installed.")
+        say("The service is not installed; `codex-nexus service install` does that.")
         return 1
     code, told = _run(unit.status)
-    say(told)
+    if code:
+        say(f"The service is installed ({unit.path}), but it does not run; `codex-nexus service install` starts it.")
+    else:
+        say(f"The service is installed ({unit.path}) and runs.")
+    if told:
+        say(told)
     return 1 if code else 0
 
 
-def _run_all(commands: tuple[Command, ...], say: Say, *, dry: bool, anyway: bool = False) -> None:
+def _show(commands: tuple[Command, ...], say: Say) -> None:
     for command in commands:
-        say(f"$ {' '.join(command)}")
-        code, told = (0, "") if dry else _run(command)
-        if code and not anyway:
-            raise NexusError(f"`{' '.join(command)}` failed ({code}): {told or 'it said nothing'}")
+        say(f"$ {subprocess.list2cmdline(command)}")
+
+
+def _insist(commands: tuple[Command, ...], say: Say) -> None:
+    for command in commands:
+        _show((command,), say)
+        code, told = _run(command)
+        if code:
+            line = subprocess.list2cmdline(command)
+            raise NexusError(f"The service cannot be started: `{line}` failed ({code}). {told or 'It said nothing.'}")
+
+
+def _attempt(commands: tuple[Command, ...], say: Say) -> None:
+    for command in commands:
+        _show((command,), say)
+        code, told = _run(command)
+        if code:
+            say(f"  It failed ({code}): {told or 'it said nothing'}")
 
 
 def _run(command: Command) -> tuple[int, str]:
     try:
-        done = subprocess.run(  # noqa: S603 - one of the commands above
+        done = subprocess.run(  # noqa: S603 - one of the commands of `systems`
             command, check=False, capture_output=True, timeout=_PATIENCE_S, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return 127, str(error)
-    return done.returncode, (done.stdout + done.stderr).decode("utf-8", "replace").strip()
-
-
-def _kept(machine: Machine) -> dict[str, str]:
-    return {name: machine.environ[name] for name in _KEPT if machine.environ.get(name)}
-
-
-def _logged(machine: Machine) -> list[str]:
-    """The words for a system that keeps no log itself."""
-    return [*_WORDS, "--log-file", str(machine.home / "nexus.log")]
-
-
-# --- Linux
-
-
-def _systemd(machine: Machine) -> Unit:
-    folder = Path(machine.environ.get("XDG_CONFIG_HOME") or machine.user / ".config") / "systemd" / "user"
-    unit = f"{NAME}.service"
-    lines = [
-        "[Unit]",
-        "Description=Codex Nexus, a gateway that lets Codex use other models",
-        "",
-        "[Service]",
-        f"ExecStart={' '.join(map(_systemd_word, [machine.program, *_WORDS]))}",
-        *(f"Environment={_systemd_quoted(f'{name}={value}')}" for name, value in _kept(machine).items()),
-        f"EnvironmentFile=-{_percent(str(machine.home / 'service.env'))}",
-        "Restart=on-failure",
-        "RestartPreventExitStatus=2",
-        "NoNewPrivileges=yes",
-        "",
-        "[Install]",
-        "WantedBy=default.target",
-        "",
-    ]
-    ctl = ("systemctl", "--user")
-    return Unit(
-        folder / unit,
-        "\n".join(lines),
-        ((*ctl, "daemon-reload"), (*ctl, "enable", unit), (*ctl, "restart", unit)),
-        ((*ctl, "disable", "--now", unit),),
-        (*ctl, "--no-pager", "status", unit),
-        ((*ctl, "daemon-reload"),),
-        "Log: journalctl --user -u codex-nexus. It does not see the variables of your shell: keys written as env:NAME\n"
-        f"belong into {machine.home / 'service.env'}, as NAME=value. To start without a login: loginctl enable-linger",
-    )
-
-
-def _systemd_word(text: str) -> str:
-    return _systemd_quoted(text.replace("$", "$$"))
-
-
-def _systemd_quoted(text: str) -> str:
-    text = _percent(text).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'
-
-
-def _percent(text: str) -> str:
-    return text.replace("%", "%%")
-
-
-# --- macOS
-
-
-def _launchd(machine: Machine) -> Unit:
-    path = machine.user / "Library" / "LaunchAgents" / f"{NAME}.plist"
-    text = plistlib.dumps(
-        {
-            "Label": NAME,
-            "ProgramArguments": [machine.program, *_logged(machine)],
-            "EnvironmentVariables": _kept(machine),
-            "RunAtLoad": True,
-            "KeepAlive": {"SuccessfulExit": False},
-            "ProcessType": "Interactive",
-        },
-        sort_keys=False,
-    ).decode()
-    domain = f"gui/{machine.uid}"
-    return Unit(
-        path,
-        text,
-        (("launchctl", "bootstrap", domain, str(path)),),
-        (("launchctl", "bootout", f"{domain}/{NAME}"),),
-        ("launchctl", "print", f"{domain}/{NAME}"),
-        note=_seen_not(machine),
-    )
-
-
-def _seen_not(machine: Machine) -> str:
-    return (
-        f"Log: {machine.home / 'nexus.log'}. The service does not see the variables of your shell: write keys into "
-        "config.json or the keyring (keyring:NAME)."
-    )
-
-
-# --- Windows
-
-_TASK = """\
-<?xml version="1.0" encoding="UTF-16"?>
-<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
-  <RegistrationInfo>
-    <Description>Codex Nexus, a gateway that lets Codex use other models</Description>
-  </RegistrationInfo>
-  <Triggers>
-    <LogonTrigger>
-      <Enabled>true</Enabled>
-      <UserId>{user}</UserId>
-    </LogonTrigger>
-  </Triggers>
-  <Principals>
-    <Principal id="Author">
-      <UserId>{user}</UserId>
-      <LogonType>InteractiveToken</LogonType>
-      <RunLevel>LeastPrivilege</RunLevel>
-    </Principal>
-  </Principals>
-  <Settings>
-    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
-    <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
-    <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
-    <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>
-    <RestartOnFailure>
-      <Interval>PT1M</Interval>
-      <Count>3</Count>
-    </RestartOnFailure>
-  </Settings>
-  <Actions Context="Author">
-    <Exec>
-      <Command>{command}</Command>
-      <Arguments>{arguments}</Arguments>
-    </Exec>
-  </Actions>
-</Task>
-"""
-
-
-def _scheduled(machine: Machine) -> Unit:
-    path = machine.home / "service.xml"
-    program = machine.program.removesuffix("python.exe")
-    windowless = f"{program}pythonw.exe" if program != machine.program else machine.program
-    user = "\\".join(filter(None, (machine.environ.get("USERDOMAIN"), machine.environ.get("USERNAME"))))
-    arguments = subprocess.list2cmdline(_logged(machine))
-    text = _TASK.format(user=escape(user), command=escape(windowless), arguments=escape(arguments))
-    return Unit(
-        path,
-        text,
-        (("schtasks", "/Create", "/F", "/TN", NAME, "/XML", str(path)), ("schtasks", "/Run", "/TN", NAME)),
-        (("schtasks", "/End", "/TN", NAME), ("schtasks", "/Delete", "/F", "/TN", NAME)),
-        ("schtasks", "/Query", "/V", "/FO", "LIST", "/TN", NAME),
-        note=f"{_seen_not(machine)} CODEX_NEXUS_HOME and CODEX_HOME must be set for your account, if you use them.",
-        encoding="utf-16",
-    )
+    page = "oem" if sys.platform == "win32" else "utf-8"
+    return done.returncode, (done.stdout + done.stderr).decode(page, "replace").strip()

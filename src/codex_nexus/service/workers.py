@@ -1,7 +1,8 @@
 """`codex-nexus serve --workers N`: N processes that share one listening socket, and one that looks after them.
 
 All have the same accept queue, so the death of one costs only the connections that it had. The first worker also has
-the control panel; when a configuration is applied there, the others are told by SIGHUP to read the file again.
+the control panel: it hears of the turns of all (`news`), and when a configuration is applied there, this process tells
+all by SIGHUP to read the files again.
 """
 
 from __future__ import annotations
@@ -15,24 +16,23 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import structs
 
 from codex_nexus.errors import NexusError
 from codex_nexus.gateway.metrics import SHARED, forget
-from codex_nexus.service.supervisor import Overrides, Supervisor
+from codex_nexus.service import news
+from codex_nexus.service.files import Files, Overrides, Say
+from codex_nexus.service.signals import HANGUP, has_terminal, held_back
 
 log = logging.getLogger("codex_nexus.service")
 
-SOCKET, WORKER = "CODEX_NEXUS_SOCKET", "CODEX_NEXUS_WORKER"
-"""Variables that tell a worker its socket and its number."""
+SOCKET, WORKER, NEWS = "CODEX_NEXUS_SOCKET", "CODEX_NEXUS_WORKER", "CODEX_NEXUS_NEWS"
+"""Variables that tell a worker its listening socket, its number and its end of the news."""
 _FAREWELL_S = 20.0
 _TOO_SOON_S = 3.0
 _PATIENCE = 5
-
-Say = Callable[[str], None]
 
 
 def run_workers(home: Path, overrides: Overrides, count: int, say: Say, flags: tuple[str, ...] = ()) -> int:
@@ -44,7 +44,7 @@ def run_workers(home: Path, overrides: Overrides, count: int, say: Say, flags: t
     """
     if os.name == "nt":
         raise NexusError("--workers needs a system that can share a socket between processes; Windows cannot.")
-    config = Supervisor(home, overrides, say).read().config  # makes the access token once, for all
+    config = Files(home, overrides, say).read()[1].config  # makes the access token once, for all
     with _listening(config.host, config.port) as shared:
         port = int(shared.getsockname()[1])
         return _Herd(shared, ["--host", config.host, "--port", str(port), *flags], inject=overrides.inject).run(
@@ -54,8 +54,8 @@ def run_workers(home: Path, overrides: Overrides, count: int, say: Say, flags: t
 
 def as_worker(overrides: Overrides) -> tuple[Overrides, Say]:
     """What a process does that was started as a worker; only the first of them speaks to the user."""
-    number, shared = int(os.environ.pop(WORKER, "0")), int(os.environ.pop(SOCKET))
-    mine = structs.replace(overrides, socket=shared, worker=number, inject=overrides.inject and number == 0)
+    number, shared, end = (int(os.environ.pop(name)) for name in (WORKER, SOCKET, NEWS))
+    mine = structs.replace(overrides, socket=shared, worker=number, news=end, inject=overrides.inject and not number)
     return mine, (print if number == 0 else log.debug)
 
 
@@ -75,6 +75,7 @@ def _listening(host: str, port: int) -> socket.socket:
 class _Herd:
     def __init__(self, shared: socket.socket, flags: list[str], *, inject: bool) -> None:
         self._socket = shared
+        self._hearing, self._telling = news.channel()
         self._flags = flags if inject else [*flags, "--no-inject"]
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
         self._born: dict[int, float] = {}
@@ -85,7 +86,9 @@ class _Herd:
     def run(self, count: int, say: Say) -> int:
         for name in ("SIGINT", "SIGTERM"):
             signal.signal(getattr(signal, name), lambda _number, _frame: self._ending.set())
-        signal.signal(signal.SIGHUP, lambda _number, _frame: self._tell_others())
+        if HANGUP is not None:
+            had = has_terminal()
+            signal.signal(HANGUP, lambda _number, _frame: self._hang_up(had_terminal=had))
         try:
             for number in range(count):
                 self._start(number)
@@ -95,15 +98,19 @@ class _Herd:
         finally:
             self._stop()
             self._counts.cleanup()
+            self._hearing.close()
+            self._telling.close()
         return 0
 
     def _start(self, number: int) -> None:
-        environ = {**os.environ, SOCKET: str(self._socket.fileno()), WORKER: str(number), SHARED: self._counts.name}
+        shared, end = self._socket.fileno(), (self._telling if number else self._hearing).fileno()
+        told = {SOCKET: str(shared), WORKER: str(number), NEWS: str(end), SHARED: self._counts.name}
         command = [sys.executable, "-m", "codex_nexus", "serve", *self._flags]
         # a session of its own: Ctrl+C in the terminal comes to the parent, which ends the workers in order
-        self._workers[number] = subprocess.Popen(  # noqa: S603
-            command, env=environ, pass_fds=(self._socket.fileno(),), start_new_session=True
-        )
+        with held_back():
+            self._workers[number] = subprocess.Popen(  # noqa: S603
+                command, env={**os.environ, **told}, pass_fds=(shared, end), start_new_session=True
+            )
         self._born[number] = time.monotonic()
 
     def _look(self, say: Say) -> bool:
@@ -125,10 +132,14 @@ class _Herd:
             self._start(number)
         return True
 
-    def _tell_others(self) -> None:
-        for number, worker in self._workers.items():
-            if number and worker.poll() is None:
-                worker.send_signal(signal.SIGHUP)
+    def _hang_up(self, *, had_terminal: bool) -> None:
+        """The files are to be read again; or the terminal was closed, and nobody sees these workers any more."""
+        if had_terminal and not has_terminal():
+            self._ending.set()
+            return
+        for worker in self._workers.values():
+            if worker.poll() is None and HANGUP is not None:
+                worker.send_signal(HANGUP)
 
     def _stop(self) -> None:
         for worker in self._workers.values():

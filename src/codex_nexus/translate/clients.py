@@ -7,6 +7,7 @@ item is done.
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from msgspec import Struct
@@ -39,9 +40,13 @@ class Client(Struct, frozen=True):
     """A content filter ends in `failed`, because `incomplete` would be retried and repeat the text."""
     estimates_usage: bool
     """Told an estimate when a provider counts no tokens: without usage Codex never compacts a thread."""
+    told_mistakes: bool
+    """Told of mistakes in what it asks just now (see strict), instead of being helped over them."""
     error_event: bool
     """Say `error` before `response.failed`."""
     always_retry_after: bool
+    longest_wait_s: float
+    """It is never told to wait longer: Codex sleeps as long as it is told, without a word to its user."""
     answers: dict[FaultKind, Answer]
 
 
@@ -56,8 +61,10 @@ CODEX = Client(
     refusal_as_text=True,
     filter_fails=True,
     estimates_usage=True,
+    told_mistakes=False,
     error_event=False,
     always_retry_after=True,
+    longest_wait_s=300.0,
     answers={
         "context_length_exceeded": Answer(
             400, "invalid_request_error", "context_length_exceeded", "context_length_exceeded"
@@ -88,8 +95,10 @@ PLAIN = Client(
     refusal_as_text=False,
     filter_fails=False,
     estimates_usage=False,
+    told_mistakes=True,
     error_event=True,
     always_retry_after=False,
+    longest_wait_s=86_400.0,
     answers={
         "context_length_exceeded": Answer(
             400, "invalid_request_error", "context_length_exceeded", "context_length_exceeded"
@@ -127,12 +136,18 @@ def wait_for(client: Client, fault: Fault) -> float | None:
     """Seconds for `Retry-After`, or None."""
     if fault.kind == "rate_limit" and fault.retry_after is None and client.always_retry_after:
         return DEFAULT_WAIT_S
-    return fault.retry_after if fault.kind in ("rate_limit", "server") else None
+    if fault.retry_after is None or fault.kind not in ("rate_limit", "server"):
+        return None
+    return min(fault.retry_after, client.longest_wait_s)
+
+
+_WAIT_AS_READ = re.compile(r"try again in \d+(?:\.\d+)?\s*(?:ms|s|seconds?)\b", re.IGNORECASE)
+"""The form in which Codex finds the time to wait."""
 
 
 def told(client: Client, fault: Fault) -> str:
     """The message inside the stream; Codex reads the time to wait out of these very words."""
     wait = wait_for(client, fault)
-    if fault.kind != "rate_limit" or wait is None or "try again in" in fault.message.lower():
+    if fault.kind != "rate_limit" or wait is None or _WAIT_AS_READ.search(fault.message):
         return fault.message
     return f"{fault.message.rstrip('. ')}. Please try again in {wait:g}s."

@@ -36,7 +36,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     images: Literal["none", "data", "data+url"] = "data"
     """Which images the model takes; others are replaced by a note."""
     tool_images: Literal["follow_user", "in_tool", "drop"] = "follow_user"
-    """Where images of a tool result go."""
+    """Where images of a tool result go: into a user message behind all results, or as parts into the result itself
+    (few servers take them there), or nowhere."""
 
     reasoning_param: Literal[
         "none", "effort", "effort_obj", "thinking", "thinking+effort", "enable_thinking", "template_kwargs", "minimax"
@@ -47,6 +48,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     when `efforts` is empty, else the nearest of `efforts` is sent."""
     efforts: tuple[str, ...] = ()
     """The efforts that the model takes."""
+    thinking_budgets: dict[str, int] = {}
+    """Asked effort -> tokens of thinking, said in the place of an effort: as `max_tokens` of the object `reasoning`, as
+    `budget_tokens` of the object `thinking`, as `thinking_budget` beside `enable_thinking`; elsewhere not at all."""
     thinking_off: Literal["allowed", "refused"] = "allowed"
     reasoning_replay: Literal["never", "tool_turns", "all"] = "tool_turns"
     """Which assistant messages carry their reasoning back."""
@@ -56,6 +60,11 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The field in which reasoning is sent back."""
     reasoning_missing: Literal["omit", "empty", "space"] = "omit"
     """What a tool-call message without known reasoning carries in that field."""
+    unsigned_reasoning: bool = True
+    """Reasoning of which only the text is known goes back in `reasoning_details`; False: only what the provider signed
+    (Claude refuses a block without its signature, OpenAI an item without its encrypted content)."""
+    dummy_signature: bool = False
+    """The first call of an answer without a signature gets the documented dummy one (Gemini 3 refuses it otherwise)."""
     think_tags: Literal["auto", "off"] = "auto"
     """Read a leading `<think>` block of the answer as reasoning."""
 
@@ -68,6 +77,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The `strict` flag of function tools."""
     json_schema: Literal["plain", "mfjs", "gemini"] = "plain"
     """The subset of JSON Schema in which tool parameters are written."""
+    bare_tools: tuple[str, ...] = ()
+    """Names of tools whose schema the server refuses however it is written: it stands in their description instead."""
     max_tools: int = 128
     max_tool_name: int = 64
     tool_id: Literal["keep", "alnum9"] = "keep"
@@ -78,9 +89,11 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     max_tokens_field: Literal["max_tokens", "max_completion_tokens", "omit"] = "max_tokens"
     max_output: int | None = None
-    """The most output tokens that may be asked for; larger wishes are cut to it."""
+    """The most output tokens that may be asked for; larger wishes are cut to it (None: to the window)."""
     default_output: int | None = None
     """Sent when the client asks for no limit (DeepSeek would stop after 4096 tokens without it)."""
+    max_temperature: float | None = None
+    """The highest temperature that the server takes; a higher wish is cut to it."""
     drop_params: tuple[str, ...] = ()
     """Top-level request fields that must not be sent."""
     only_params: tuple[str, ...] = ()
@@ -88,7 +101,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     known_params: tuple[str, ...] = ()
     """Optional fields that only some servers know and this one does: prompt_cache_key, user, verbosity."""
     extra_body: dict[str, msgspec.Raw] = {}
-    """Fields merged into every request."""
+    """Fields merged into every request; of an object that the request says itself only what that leaves open."""
     stream_usage: Literal["include_usage", "implicit"] = "include_usage"
 
     text_mode: Literal["incremental", "cumulative", "auto"] = "auto"

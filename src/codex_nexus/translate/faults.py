@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
+from codex_nexus.translate.complaints import Complaint, read_complaint
 from codex_nexus.translate.dialect import DEFAULT, Dialect
 from codex_nexus.translate.heals import heal_of
-from codex_nexus.wire import codec
+from codex_nexus.translate.waits import wait_of
 
 FaultKind = Literal[
     "context_length_exceeded",
@@ -44,6 +45,7 @@ class Fault(Struct, frozen=True):
         retry_after: seconds that the upstream asks to wait, if it says so.
         heal: the one repair worth a second try (`drop_field:store`, `clamp_max_tokens:32768`, ...), or None.
         code: the upstream's own code.
+        generation: what the model said, when the upstream refuses it for its form.
     """
 
     kind: FaultKind
@@ -52,80 +54,10 @@ class Fault(Struct, frozen=True):
     retry_after: float | None = None
     heal: str | None = None
     code: str | None = None
-
-
-class Complaint(Struct, frozen=True):
-    """The body of a refusal, whatever shape it had."""
-
-    message: str = ""
-    code: str = ""
-    type: str = ""
-    param: str = ""
     generation: str = ""
-    """Text that a server's own parser refused (`failed_generation`)."""
-
-    @property
-    def words(self) -> str:
-        """All that was said, for pattern tests."""
-        return " ".join(part for part in (self.message, self.code, self.type, self.param) if part)
 
 
-def read_complaint(body: bytes) -> Complaint:
-    """A refusal's body: OpenAI's envelope and the many other shapes that providers use."""
-    text = body.decode("utf-8", "replace").strip().removeprefix("data:").strip()
-    if not text:
-        return Complaint()
-    try:
-        value = codec.decode_lenient(text.encode())
-    except ValueError:
-        return Complaint("" if text.startswith("<") else text[:_LONGEST])
-    return complaint_of(value)
-
-
-_LONGEST = 2000
 _REFUSED = 400
-
-
-def complaint_of(value: Any) -> Complaint:
-    """The same of a decoded value."""
-    while (several := codec.as_list(value)) is not None:
-        value = several[0] if several else None
-    fields = codec.as_object(value)
-    if fields is None:
-        return Complaint(_said(value))
-    error = fields.get("error")
-    inner, base = codec.as_object(error), codec.as_object(fields.get("base_resp"))
-    if inner is not None:
-        return _of_error(inner)
-    if base is not None:
-        return Complaint(_said(base.get("status_msg")), _said(base.get("status_code")))
-    message = fields.get("message") or fields.get("msg") or fields.get("detail")
-    if error and not (message and isinstance(message, str)):
-        message = error
-    message = (codec.as_object(message) or {}).get("detail") or message
-    return Complaint(_said(message or fields.get("title")), _said(fields.get("code")), _said(fields.get("type")))
-
-
-def _of_error(error: dict[str, Any]) -> Complaint:
-    message = _said(error.get("message") or error.get("detail"))
-    raw = (codec.as_object(error.get("metadata")) or {}).get("raw")
-    if isinstance(raw, str) and raw:
-        raw = codec.whole(raw)[:_LONGEST]
-        message = f"{message}: {read_complaint(raw.encode()).message or raw}"
-    return Complaint(
-        message,
-        _said(error.get("code")),
-        _said(error.get("type") or error.get("status")),
-        _said(error.get("param")),
-        _said(error.get("failed_generation")),
-    )
-
-
-def _said(value: Any) -> str:
-    if value is None:
-        return ""
-    nested = isinstance(value, (dict, list))
-    return codec.whole(codec.encode_any(value).decode() if nested else str(value))[:_LONGEST]
 
 
 def _any(*patterns: str) -> re.Pattern[str]:
@@ -133,29 +65,58 @@ def _any(*patterns: str) -> re.Pattern[str]:
 
 
 _QUOTA = _any(
-    r"insufficient[ _]balance", r"insufficient_quota", r"exceeded your current quota", r"exceeded_current_quota",
-    r"usage limit", r"requires more credits", r"account balance", r"overdue balance", r"AccountOverdue", r"arrearage",
-    r"account is in good standing", r"AllocationQuota", r"credit_balance", r"credit balance is too low",
-    r"billing[ _]hard[ _]limit", r"quota (?:has been )?exceeded.*(?:plan|billing)",
+    r"insufficient[ _](?:account[ _])?(?:balance|quota|credits?|funds)", r"exceeded your current quota",
+    r"exceeded_current_quota", r"usage limit", r"usage_limit_reached", r"(?:weekly|monthly) (?:usage )?limit",
+    r"requires more credits", r"out of credits", r"account balance", r"overdue balance", r"AccountOverdue",
+    r"arrearage", r"account is in good standing", r"AllocationQuota", r"credit_balance", r"credit balance is too low",
+    r"billing[ _]hard[ _]limit", r"quota (?:has been )?exceeded.*(?:plan|billing)", r"plan has expired",
+    r"balance (?:is )?(?:not enough|insufficient|too low|exhausted)", r"余额不足", r"欠费",
 )  # fmt: skip
 _RATE_CODE = _any(r"rate_limit_exceeded", r"tokens per minute", r"Throttling\.RateQuota")
 _OVERFLOW = _any(
-    r"context_length_exceeded", r"maximum context length", r"reduce the length of the (?:messages|prompt|input)",
-    r"exceeded model token limit", r"Range of input length should be", r"context window exceeds limit",
+    r"context_length_exceeded", r"maximum context length", r"exceeded model token limit",
+    r"reduce the length of (?:the|your) (?:messages|prompt|input)", r"Range of input length should be",
+    r"context window exceeds limit", r"(?:input|prompt) tokens exceed",
+    r"context length \d+ is (?:larger|longer|greater)",
     r"tokens in request more than max tokens", r"model_context_window_exceeded", r"maximum prompt length is \d+",
     r"\[?input_too_large\]?", r"exceeds budget \(\d+ tokens\)", r"exceeds? the available context size",
-    r"exceed_context_size_error", r"context size has been exceeded", r"trying to keep the first \d+ tokens",
-    r"greater than the context length", r"prompt is longer than the context length",
-    r"too large for model with \d+ maximum context", r"input token count.*exceeds the maximum", r"prompt is too long",
-    r"input is too long", r"exceeds the context window", r"exceeds the limit of \d+", r"too many tokens",
-    r"token limit exceeded", r"tokens_limit_reached", r"prompt exceeds max length", r"ContextWindowExceeded",
+    r"exceed_context_size_error", r"trying to keep the first \d+ tokens", r"greater than the context length",
+    r"prompt is longer than the context length", r"too large for model with \d+ maximum context",
+    r"input token count.*exceeds the maximum", r"too many tokens", r"tokens_limit_reached", r"token limit exceeded",
+    r"(?:prompt|input|request|conversation|messages|context) (?:is|are) too long", r"prompt_too_long",
+    r"prompt exceeds max length", r"ContextWindowExceeded",
+    r"context[_ ](?:length|window|size)[_ ](?:has been )?exceeded",
+    r"exceed\w* (?:[\w']+ ){0,4}(?:context[_ ](?:length|window|size|limit)|(?:input|prompt) (?:length|token limit))",
+    r"exceeds the limit of \d++(?! ?(?:[kmg]i?b\b|bytes|images?|requests?|tools?|functions?|files?|char))",
+    r"tokens \+ .{0,20}max_(?:new_)?tokens", r"input length and .{0,3}max_tokens.{0,3} exceed",
+    r"(?:上下文|输入|提示词).{0,20}(?:过长|超过|超出|超限)", r"(?:超过|超出).{0,20}(?:上下文|长度|最大 ?token)",
 )  # fmt: skip
+_LENGTH = _any(r"context", r"\btokens\b")
+_ACCESS = _any(
+    r"permission",
+    r"denied",
+    r"forbidden",
+    r"(?:access|api|auth\w*|personal) tokens",
+    r"expired",
+    r"unauthorized",
+    r"key\b",
+)
 _SAFETY = _any(
     r"data_?inspection_?failed", r"inappropriate content", r"unsafe or sensitive", r"RiskDetection", r"content_filter",
-    r"content_policy", r"content management policy", r"sensitive content", r"moderation",
+    r"content_policy", r"content management policy", r"sensitive content", r"moderation", r"new_sensitive",
+    r"(?:input|prompt|request|content) (?:was|has been|is) flagged", r"responsible ai",
 )  # fmt: skip
 _RATE = _any(r"engine_overloaded", r"rate[ _]limit", r"too many requests", r"concurrency", r"slow down")
+_KEY = _any(
+    r"api[ _]?key (?:is |was )?(?:not valid|invalid|incorrect|expired|not found|missing)", r"invalid[ _]api[ _]?key",
+    r"incorrect api key", r"api_key_invalid", r"invalidapikey", r"authentication_error", r"no auth credentials",
+    r"login fail",
+)  # fmt: skip
 _LOST_TOOL_PARSE = _any(r"error parsing tool call")
+_SOON_S = 300.0
+"""A quota that comes back within so many seconds is a rate."""
+_LATE_S = 3600.0
+"""A rate that comes back only after so many seconds is a quota: nobody waits for it."""
 
 _WINDOWS = _any(
     r"maximum context length is (\d+)", r"context size \((\d+) tokens\)", r"token limit: (\d+)",
@@ -171,13 +132,24 @@ def window_in(fault: Fault) -> int | None:
 
 
 class _Seen(Struct, frozen=True):
+    """What the tests look at; `wait` in seconds, `silent`: nothing was said."""
+
     status: int
     words: str
     codes: set[str]
     heal: str | None
     dialect: Dialect
     nearly_full: bool
-    empty: bool
+    wait: float | None
+
+    @property
+    def silent(self) -> bool:
+        return not self.words
+
+    @property
+    def inside(self) -> bool:
+        """It came in the place of an answer, or inside one."""
+        return self.status in (0, 200)
 
 
 _Test = Callable[[_Seen], bool]
@@ -187,16 +159,47 @@ def _says(pattern: re.Pattern[str], codes: Callable[[Dialect], tuple[str, ...]])
     return lambda seen: bool(pattern.search(seen.words)) or bool(seen.codes.intersection(codes(seen.dialect)))
 
 
+_says_quota = _says(_QUOTA, lambda dialect: dialect.quota_codes)
+_says_overflow = _says(_OVERFLOW, lambda dialect: dialect.overflow_codes)
+
+
+def _comes_back_soon(seen: _Seen) -> bool:
+    """Free plans call their limit a minute a quota."""
+    return seen.status == 429 and seen.wait is not None and seen.wait <= _SOON_S and _says_quota(seen)
+
+
+def _is_in_flight(seen: _Seen) -> bool:
+    """Credits that running requests hold come back when these end."""
+    return seen.status == 402 and "in_flight_budget" in seen.words and seen.wait is not None
+
+
+def _is_too_long(seen: _Seen) -> bool:
+    return _says_overflow(seen) and (seen.status != 429 or "context" in seen.words)
+
+
+def _is_forbidden_length(seen: _Seen) -> bool:
+    """Some hosts refuse a prompt that is too long with 403."""
+    return seen.status == 403 and bool(_LENGTH.search(seen.words)) and not _ACCESS.search(seen.words)
+
+
+def _is_silent_overflow(seen: _Seen) -> bool:
+    return seen.status in (400, 413) and seen.silent and seen.nearly_full
+
+
 _KINDS: tuple[tuple[FaultKind, _Test], ...] = (
+    ("rate_limit", _comes_back_soon),
+    ("rate_limit", _is_in_flight),
     ("insufficient_quota", lambda seen: seen.status == 402),
-    ("insufficient_quota", _says(_QUOTA, lambda dialect: dialect.quota_codes)),
+    ("insufficient_quota", _says_quota),
     ("rate_limit", _says(_RATE_CODE, lambda dialect: dialect.rate_codes)),
     ("bad_request", lambda seen: seen.heal is not None),
-    ("context_length_exceeded", _says(_OVERFLOW, lambda dialect: dialect.overflow_codes)),
+    ("context_length_exceeded", _is_too_long),
     ("content_filter", _says(_SAFETY, lambda dialect: dialect.safety_codes)),
-    ("rate_limit", lambda seen: seen.status == 429 or (seen.status in (0, 200) and bool(_RATE.search(seen.words)))),
+    ("rate_limit", lambda seen: seen.status == 429 or (seen.inside and bool(_RATE.search(seen.words)))),
+    ("context_length_exceeded", _is_forbidden_length),
     ("auth", lambda seen: seen.status in (401, 403)),
-    ("context_length_exceeded", lambda seen: seen.status in (400, 413) and seen.empty and seen.nearly_full),
+    ("auth", lambda seen: (seen.inside or seen.status == _REFUSED) and bool(_KEY.search(seen.words))),
+    ("context_length_exceeded", _is_silent_overflow),
     ("timeout", lambda seen: seen.status in (408, 504)),
     ("server", lambda seen: seen.status >= 500 or seen.status < _REFUSED or seen.status in (424, 498, 499)),
 )
@@ -222,7 +225,7 @@ def classify(
     Args:
         status: HTTP status (200 when an error came in its place).
         body: at most some kilobytes of the body.
-        headers: lower-case names; only `retry-after` is read.
+        headers: lower-case names; only what tells how long to wait is read.
         dialect: the provider's own codes.
         nearly_full: the prompt fills most of the window (some servers refuse an overflow without a word).
     """
@@ -241,38 +244,32 @@ def fault_of(
     """The same of a complaint that was read already; status 0 when it came inside a stream."""
     words = complaint.words
     codes = {word for word in (complaint.code, complaint.type) if word}
-    lost = _LOST_TOOL_PARSE.search(words)
-    heal = None if lost else heal_of(words)
     meant = (_status_in(complaint) or status) if status < _REFUSED else status
-    seen = _Seen(meant, words, codes, heal, dialect, nearly_full, not words)
-    kind = _kind(seen)
+    heal = None if meant in _NEVER_HEALED or _LOST_TOOL_PARSE.search(words) else heal_of(words)
+    wait = wait_of(headers or {}, words)
+    kind = _kind(_Seen(meant, words, codes, heal, dialect, nearly_full, wait))
+    if kind == "rate_limit" and wait is not None and wait > _LATE_S:
+        kind = "insufficient_quota"
+    return Fault(
+        kind, _message(complaint), status or None, wait if kind in _WAITING else None, heal, complaint.code or None,
+        complaint.generation,
+    )  # fmt: skip
+
+
+_NEVER_HEALED = (401, 403, 429)
+_WAITING: tuple[FaultKind, ...] = ("rate_limit", "server", "insufficient_quota")
+
+
+def _message(complaint: Complaint) -> str:
     message = complaint.message or complaint.type or complaint.code
     if complaint.param and complaint.param not in message and len(complaint.param) > len("messages"):
-        message = f"{message} ({complaint.param})" if message else complaint.param
-    wait = _retry_after(headers or {}, words) if kind in ("rate_limit", "server", "insufficient_quota") else None
-    return Fault(kind, message, status or None, wait, heal, complaint.code or None)
+        return f"{message} ({complaint.param})" if message else complaint.param
+    return message
 
 
 def _status_in(complaint: Complaint) -> int:
     """Errors inside a stream, or in the place of an answer, carry an HTTP status as their code."""
     return int(complaint.code) if complaint.code.isdecimal() and len(complaint.code) == 3 else 0
-
-
-_AGAIN = re.compile(
-    r"(?:try again in|retry after|retry in)\s+(\d+(?:\.\d+)?)\s*(ms|s\b|sec|seconds?|m\b|minutes?)?", re.IGNORECASE
-)
-
-
-def _retry_after(headers: dict[str, str], words: str) -> float | None:
-    try:
-        return max(0.0, float(headers["retry-after"]))
-    except (KeyError, ValueError):
-        pass
-    found = _AGAIN.search(words)
-    if found is None:
-        return None
-    unit = (found.group(2) or "s").lower()
-    return float(found.group(1)) * (0.001 if unit == "ms" else 60 if unit.startswith("m") else 1)
 
 
 _SECRET = re.compile(

@@ -9,8 +9,8 @@ from codex_nexus.errors import InvalidRequest
 from codex_nexus.translate import tools
 from codex_nexus.translate.tools import DeclaredTool
 from codex_nexus.wire import codec
+from codex_nexus.wire.create import invalid_field, missing
 from codex_nexus.wire.items import ContentPart, InputItem, message_text
-from codex_nexus.wire.responses import invalid_field
 
 _items = msgspec.json.Decoder(list[InputItem])
 _parts = msgspec.json.Decoder(list[ContentPart])
@@ -28,12 +28,14 @@ class History(Struct):
     Attributes:
         outputs: index of a call -> its output item. A call without an entry was interrupted.
         used: indices of outputs that belong to a call; the others are orphans.
-        described: what is on an image, by its key (see pictures), for models that see none.
+        brought: index of the first item that this request brought; those before were stored.
+        described: the note that stands for an image, by its key (see pictures), for models that see none.
     """
 
     items: list[InputItem]
     outputs: dict[int, InputItem]
     used: set[int]
+    brought: int = 0
     described: dict[str, str] = {}
 
     @property
@@ -77,11 +79,15 @@ def read_history(stored: list[Raw], given: Raw) -> History:
         _check(item, f"input[{n}]")
         if item.type == "item_reference":
             _check_reference(item, items[:before], f"input[{n}]")
-    return _paired([item for item in items if item.type != "item_reference"])
+    history = _paired([item for item in items if item.type != "item_reference"])
+    history.brought = sum(item.type != "item_reference" for item in items[:before])
+    return history
 
 
 def _check_reference(item: InputItem, stored: list[InputItem], where: str) -> None:
     """A reference to an item of the stored chain stands for nothing new; any other leads nowhere."""
+    if not item.id:
+        raise missing(f"{where}.id")
     if not any(known.id == item.id for known in stored):
         raise InvalidRequest(f"Item with id '{item.id}' not found.", f"{where}.id", "item_not_found")
 
@@ -100,20 +106,14 @@ def _check(item: InputItem, where: str) -> None:
         if item.role not in _ROLES:
             raise InvalidRequest(f"'{where}.role' must be one of user, assistant, system, developer.", f"{where}.role")
         if codec.is_null(item.content):
-            _missing(where, "content")
+            raise missing(f"{where}.content")
     elif item.type in CALLS or item.type in OUTPUTS:
         if not item.call_id:
-            _missing(where, "call_id")
+            raise missing(f"{where}.call_id")
         if item.type in ("function_call", "custom_tool_call") and not item.name:
-            _missing(where, "name")
+            raise missing(f"{where}.name")
     elif not item.type:
-        _missing(where, "type")
-
-
-def _missing(where: str, field: str) -> None:
-    raise InvalidRequest(
-        f"Missing required parameter: '{where}.{field}'.", f"{where}.{field}", "missing_required_parameter"
-    )
+        raise missing(f"{where}.type")
 
 
 def _paired(items: list[InputItem]) -> History:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from codex_nexus.translate.deltas import CallPiece, Delta, Ending, GatheredCall, Refused, Text, Thought, read_usage
+from codex_nexus.translate.complaints import complaint_of
+from codex_nexus.translate.deltas import CallPiece, Delta, Ending, GatheredCall, Refused, Text, Thought
 from codex_nexus.translate.dialect import Dialect
-from codex_nexus.translate.faults import Fault, complaint_of, fault_of
+from codex_nexus.translate.faults import Fault, fault_of
+from codex_nexus.translate.usage import read_usage
 from codex_nexus.wire import codec
 from codex_nexus.wire.responses import ResponseUsage
 
@@ -23,6 +25,8 @@ class ItemsReader:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._calls: dict[str, GatheredCall] = {}
+        self._places: dict[str, str] = {}
+        """Place in the output -> the key of the item that stands there."""
         self._texts: dict[str, str] = {}
         self._thoughts: dict[str, str] = {}
         self._ending: Ending | None = None
@@ -57,10 +61,19 @@ class ItemsReader:
     def _event(self, kind: str, fields: dict[str, Any]) -> list[Delta]:
         if fields.get("object") == "response" or kind in _TERMINAL:
             return self._end(codec.as_object(fields.get("response")) or fields)
-        key, delta = str(fields.get("item_id") or fields.get("output_index") or ""), fields.get("delta")
-        text = delta if isinstance(delta, str) else ""
+        if kind in _ITEMS:
+            item = codec.as_object(fields.get("item")) or {}
+            return self._item(item, self._key_of_item(item, fields), done=_ITEMS[kind])
+        if kind == "error" or (fields.get("error") and not kind.startswith("response.")):
+            return self._fail(fields)
+        said = fields.get("delta", fields.get("text"))
+        return self._piece(kind, self._key_of_piece(fields), said if isinstance(said, str) else "", fields)
+
+    def _piece(self, kind: str, key: str, text: str, fields: dict[str, Any]) -> list[Delta]:
         match kind:
             case "response.output_text.delta":
+                return self._text(key, text)
+            case "response.output_text.done" if key not in self._texts:
                 return self._text(key, text)
             case "response.refusal.delta":
                 self._any_text = self._any_text or bool(text)
@@ -72,14 +85,26 @@ class ItemsReader:
                 return self._thought(key, "summary", text)
             case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
                 return self._arguments(key, text)
-            case "response.output_item.added":
-                return self._item(codec.as_object(fields.get("item")) or {}, key, done=False)
-            case "response.output_item.done":
-                return self._item(codec.as_object(fields.get("item")) or {}, key, done=True)
-            case "error":
-                return self._fail(fields)
+            case "response.function_call_arguments.done" | "response.custom_tool_call_input.done":
+                call = self._calls.get(key)
+                return [] if call is None else _completed(call, fields)
             case _:
-                return self._fail(fields) if fields.get("error") and not kind.startswith("response.") else []
+                return []
+
+    def _key_of_item(self, item: dict[str, Any], fields: dict[str, Any]) -> str:
+        """Its id; some servers leave it out, and then its place among the output counts."""
+        place = _place(fields)
+        key = str(item.get("id") or self._places.get(place) or place)
+        if place:
+            self._places[place] = key
+        return key
+
+    def _key_of_piece(self, fields: dict[str, Any]) -> str:
+        """The item that a delta belongs to; an id that no item has gives way to its place."""
+        given, place = str(fields.get("item_id") or ""), _place(fields)
+        if given in self._calls or place not in self._places:
+            return given or place
+        return self._places[place]
 
     def _text(self, key: str, text: str) -> list[Delta]:
         if not text:
@@ -104,7 +129,7 @@ class ItemsReader:
     # --- items
 
     def _item(self, item: dict[str, Any], key: str, *, done: bool) -> list[Delta]:
-        kind, key = item.get("type"), str(item.get("id") or key)
+        kind = item.get("type")
         if kind in _CALLS:
             return self._call(item, key, done=done)
         if not done:
@@ -120,13 +145,7 @@ class ItemsReader:
         if call is None:
             call = self._calls[key] = GatheredCall(str(item.get("call_id") or ""), str(item.get("name") or ""))
             self.calls.append(call)
-        given = item.get("arguments", item.get("input"))
-        final = given if isinstance(given, str) else "" if given is None else codec.encode(given).decode()
-        if not done or len(final) <= len(call.arguments):
-            return [CallPiece(call, "")]
-        new = final.removeprefix(call.arguments) if final.startswith(call.arguments) else ""
-        call.arguments = final if new else call.arguments
-        return [CallPiece(call, new)]
+        return _completed(call, item) if done else [CallPiece(call, "")]
 
     def _reasoned(self, item: dict[str, Any], key: str) -> list[Delta]:
         if item.get("encrypted_content"):
@@ -145,7 +164,7 @@ class ItemsReader:
         deltas: list[Delta] = []
         for n, item in enumerate(codec.as_list(response.get("output")) or []):
             fields = codec.as_object(item) or {}
-            deltas += self._item(fields, str(n), done=True) if self._is_new(fields) else []
+            deltas += self._last(fields, f"end {n}")
         self._usage = response.get("usage")
         self.ended = True
         match response.get("status"):
@@ -158,16 +177,19 @@ class ItemsReader:
                 self._ending = "completed"
         return deltas
 
-    def _is_new(self, item: dict[str, Any]) -> bool:
-        """An item that was never streamed: some servers give it only at the end."""
-        key = str(item.get("id") or "")
+    def _last(self, item: dict[str, Any], key: str) -> list[Delta]:
+        """What the end says of an item: some servers give it, or its arguments, only there."""
+        key = str(item.get("id") or key)
         match item.get("type"):
-            case "message":
-                return not self._texts
+            case "message" if not self._texts:
+                return self._item(item, key, done=True)
             case "function_call" | "custom_tool_call":
-                return key not in self._calls and not any(call.id == item.get("call_id") for call in self.calls)
+                known = self._calls.get(key) or next(
+                    (call for call in self.calls if call.id == item.get("call_id")), None
+                )
+                return self._item(item, key, done=True) if known is None else _completed(known, item)
             case _:
-                return False
+                return []
 
     def _fail(self, fields: dict[str, Any]) -> list[Delta]:
         if self.fault is None:
@@ -206,6 +228,22 @@ class ItemsReader:
         return self._ending
 
 
+def _completed(call: GatheredCall, fields: dict[str, Any]) -> list[Delta]:
+    """The call with its whole arguments, as far as they go on from the pieces that came before."""
+    given = fields.get("arguments", fields.get("input"))
+    final = given if isinstance(given, str) else "" if given is None else codec.encode(given).decode()
+    new = final.removeprefix(call.arguments) if final.startswith(call.arguments) else ""
+    call.arguments += new
+    return [CallPiece(call, new)]
+
+
+def _place(fields: dict[str, Any]) -> str:
+    """The place of an event's item in the output, or empty."""
+    index = fields.get("output_index")
+    return f"#{index}" if isinstance(index, int) else ""
+
+
+_ITEMS = {"response.output_item.added": False, "response.output_item.done": True}
 _TERMINAL = {"response.completed", "response.incomplete", "response.failed", "response.cancelled"}
 
 

@@ -116,8 +116,14 @@ _PAIRED = re.compile(
     r"\s*<arg_key>(?P<key>.*?)</arg_key>\s*<arg_value>(?P<value>.*?)</arg_value>\s*(?=<arg_key>|\Z)", re.DOTALL
 )
 _BARE_NAME = re.compile(r"\s*(?P<name>[\w.:-]+)\s*(?=<arg_key>|\Z)")
+_SEPARATED = re.compile(
+    r"\s*<｜tool▁call▁begin｜>\s*(?:function<｜tool▁sep｜>)?(?P<name>[\w.:-]+)\s*(?:<｜tool▁sep｜>)?\s*(?:```json)?"  # noqa: RUF001
+    r"\s*(?P<body>\{.*?\})\s*(?:```)?\s*<｜tool▁call▁end｜>\s*(?=<｜tool▁call▁begin｜>|\Z)",  # noqa: RUF001
+    re.DOTALL,
+)
+_ARGUED = re.compile(r"\s*(?P<name>[\w.:-]+)\[ARGS\](?P<body>\{.*?\})\s*(?=[\w.:-]+\[ARGS\]|\Z)", re.DOTALL)
 _SECTION = re.compile(
-    r"\s*<\|tool_call_begin\|>\s*(?P<id>[^<\s]+)\s*<\|tool_call_argument_begin\|>(?P<body>.*?)<\|tool_call_end\|>\s*"
+    r"\s*<\|tool_call_begin\|>\s*(?P<name>[^<\s]+)\s*<\|tool_call_argument_begin\|>(?P<body>.*?)<\|tool_call_end\|>\s*"
     r"(?=<\|tool_call_begin\|>|\Z)",
     re.DOTALL,
 )
@@ -181,6 +187,10 @@ def _pairs(text: str) -> list[Written] | None:
     return [Written(head["name"], {pair["key"].strip(): pair["value"] for pair in pairs}, typed=False)]
 
 
+_TAIL = re.compile(r"(?:\s|<\|[a-z_]{1,30}\|>|</s>)+\Z")
+"""Tokens that end an answer, behind forms that have no closing of their own."""
+
+
 def _between(opening: str, closings: tuple[str, ...], *grammars: Grammar) -> Grammar:
     """The first grammar that reads what is left without opening and closing (which may be missing at the very end)."""
 
@@ -188,6 +198,7 @@ def _between(opening: str, closings: tuple[str, ...], *grammars: Grammar) -> Gra
         inner = text.strip().removeprefix(opening).strip()
         for closing in closings:
             inner = inner.removesuffix(closing)
+        inner = inner if closings else _TAIL.sub("", inner)
         found = (grammar(inner) for grammar in grammars)
         return next((calls for calls in found if calls), None)
 
@@ -203,13 +214,30 @@ def _plain_dsml(text: str) -> list[Written] | None:
 
 def _sectioned(text: str) -> list[Written] | None:
     """The call id names the tool: `functions.NAME:INDEX`."""
-    calls: list[Written] = []
-    for match in _repeated(_SECTION, text) or []:
-        found = json_calls(f'{{"name": "x", "arguments": {match["body"].strip() or "{}"}}}')
-        if not found or len(found) > 1:
-            return None
-        calls.append(Written(re.sub(r":\d+$", "", match["id"]).removeprefix("functions."), found[0].arguments))
-    return calls or None
+    calls = _named_bodies(_SECTION)(text)
+    return calls and [
+        Written(re.sub(r":\d+$", "", call.name).removeprefix("functions."), call.arguments) for call in calls
+    ]
+
+
+def _argued(text: str) -> list[Written] | None:
+    """`NAME[ARGS]{...}`, each behind a mark of its own."""
+    return _named_bodies(_ARGUED)(text.replace("[TOOL_CALLS]", "\n"))
+
+
+def _named_bodies(pattern: re.Pattern[str]) -> Grammar:
+    """Calls that this pattern finds one after another, each a `name` and a JSON `body`."""
+
+    def read(text: str) -> list[Written] | None:
+        calls: list[Written] = []
+        for match in _repeated(pattern, text) or []:
+            found = json_calls(f'{{"name": "x", "arguments": {match["body"].strip() or "{}"}}}')
+            if not found or len(found) > 1:
+                return None
+            calls.append(Written(match["name"], found[0].arguments))
+        return calls or None
+
+    return read
 
 
 class Marks(Struct, frozen=True):
@@ -219,11 +247,13 @@ class Marks(Struct, frozen=True):
         forms: by the opening, which is the mark that announces them.
         pattern: finds a mark.
         longest: characters of the longest mark.
+        first: the characters with which marks begin.
     """
 
     forms: dict[str, Form]
     pattern: re.Pattern[str]
     longest: int
+    first: frozenset[str]
 
 
 @lru_cache(maxsize=64)
@@ -231,7 +261,7 @@ def marks_of(family: str) -> Marks:
     """The marks of every model, and those with the name of this family in them."""
     forms = {form.opening: form for form in (*_common(), *(_of_family(family) if family else ()))}
     pattern = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))))
-    return Marks(forms, pattern, max(map(len, forms)))
+    return Marks(forms, pattern, max(map(len, forms)), frozenset(mark[0] for mark in forms))
 
 
 _TAGGED_CALL = ("<tool_call>", "</tool_call>")
@@ -245,6 +275,14 @@ def _common() -> Iterator[Form]:
     yield Form("<|tool_call_begin|>", ("<|tool_call_end|>",), _sectioned, token=True)
     section = ("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>")
     yield Form(section[0], section[1:], _between(section[0], section[1:], _sectioned), token=True)
+    for name in ("tool_calls", "function_calls", "function_call"):
+        opening, closing = f"<{name}>", f"</{name}>"
+        yield Form(opening, (closing,), _between(opening, (closing,), json_calls, _invokes, _functions))
+    yield Form("[TOOL_CALLS]", (), _between("[TOOL_CALLS]", (), json_calls, _argued), token=True)
+    for token in ("<|tool_call|>", "<|python_tag|>"):
+        yield Form(token, (), _between(token, (), json_calls), token=True)
+    section = ("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>")  # noqa: RUF001 - the tokens are written so
+    yield Form(section[0], section[1:], _between(section[0], section[1:], _named_bodies(_SEPARATED)), token=True)
     for bars in ("｜", "｜｜", "|", "||"):  # noqa: RUF001 - the token is written so
         for name in (f"{gap}{kind}calls" for gap in ("", " ") for kind in ("tool_", "function_", "")):
             dsml = f"{bars}DSML{bars}{name}>"

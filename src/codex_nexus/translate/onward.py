@@ -1,8 +1,10 @@
 """The same request for a provider that speaks Responses itself: a legal chat, said in items.
 
 Native `/responses` endpoints drop, rename or refuse half of what Codex sends (namespaces, custom tools, tool search,
-late developer messages, pictures in outputs). So the request goes through the whole normalisation for Chat Completions
-first, and is then only spelt in the other way. Nothing of it depends on state at the provider: `store` is false.
+agent messages, late developer messages, pictures in outputs, their own item ids). So the request goes through the whole
+normalisation for Chat Completions first, and is then only spelt in the other way: messages, reasoning, function calls
+and their outputs are the only items that every one of them takes. Nothing of it depends on state at the provider:
+`store` is false.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ from typing import Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from codex_nexus.translate.dialect import Dialect
 from codex_nexus.wire import codec
-from codex_nexus.wire.chat import CreateChatCompletion, Message
-from codex_nexus.wire.responses import CreateResponse
+from codex_nexus.wire.chat import CreateChatCompletion, Message, encode_request
+from codex_nexus.wire.create import CreateResponse
 
 
 class OnwardRequest(Struct, kw_only=True):
@@ -26,7 +29,7 @@ class OnwardRequest(Struct, kw_only=True):
     tool_choice: Any = UNSET
     parallel_tool_calls: bool | UnsetType = UNSET
     stream: bool = True
-    store: bool = False
+    store: bool | UnsetType = False
     temperature: float | UnsetType = UNSET
     top_p: float | UnsetType = UNSET
     max_output_tokens: int | UnsetType = UNSET
@@ -35,7 +38,7 @@ class OnwardRequest(Struct, kw_only=True):
     prompt_cache_key: str | UnsetType = UNSET
 
 
-def to_responses(chat: CreateChatCompletion, create: CreateResponse, extra: dict[str, Raw]) -> bytes:
+def to_responses(chat: CreateChatCompletion, create: CreateResponse, dialect: Dialect) -> bytes:
     """The body, from the chat request that would have been sent."""
     messages = list(chat.messages)
     request = OnwardRequest(model=chat.model, input=[])
@@ -51,21 +54,33 @@ def to_responses(chat: CreateChatCompletion, create: CreateResponse, extra: dict
     request.reasoning = _reasoning(chat, create)
     request.text = _text(chat)
     request.prompt_cache_key = chat.prompt_cache_key
-    body = codec.encode(request)
-    fresh = {name: value for name, value in extra.items() if getattr(request, name, UNSET) is UNSET}
-    return body[:-1] + b"," + codec.encode(fresh)[1:] if fresh else body
+    for name in dialect.drop_params:
+        if name not in _ALWAYS and hasattr(request, name):
+            setattr(request, name, UNSET)
+    return encode_request(request, dialect.extra_body)
+
+
+_ALWAYS = ("model", "input", "stream", "tools", "instructions")
+"""Without these a request is no longer what was asked."""
 
 
 def _items(message: Message) -> list[Raw]:
     match message.role:
         case "tool":
             call_id = codec.encode(message.tool_call_id)
-            output = bytes(message.content) if isinstance(message.content, Raw) else b'""'
+            output = _output(message.content)
             return [Raw(b'{"type":"function_call_output","call_id":' + call_id + b',"output":' + output + b"}")]
         case "assistant":
             return [*_thoughts(message), *_said(message, b"output_text"), *_calls(message)]
         case _:
             return _said(message, b"input_text")
+
+
+def _output(content: Raw | UnsetType) -> bytes:
+    """A result is a text, or a list of parts where images may stand in it."""
+    if not isinstance(content, Raw):
+        return b'""'
+    return bytes(content) if codec.is_text(content) else b"[" + _parts(content) + b"]"
 
 
 def _said(message: Message, kind: bytes) -> list[Raw]:
@@ -77,8 +92,12 @@ def _said(message: Message, kind: bytes) -> list[Raw]:
             return []
         parts = b'{"type":"' + kind + b'","text":' + bytes(content) + b"}"
     else:
-        parts = b",".join(_part(part) for part in codec.as_list(codec.decode_any(content)) or [])
+        parts = _parts(content)
     return [Raw(b'{"type":"message","role":"' + message.role.encode() + b'","content":[' + parts + b"]}")]
+
+
+def _parts(content: Raw) -> bytes:
+    return b",".join(_part(part) for part in codec.as_list(codec.decode_any(content)) or [])
 
 
 def _part(part: Any) -> bytes:

@@ -11,28 +11,13 @@ from __future__ import annotations
 
 import re
 
-from msgspec import Struct
-
+from codex_nexus.translate.block import Block, begins_lone, is_none, may_follow, names_late, partial, tool_named
 from codex_nexus.translate.deltas import CallPiece, Delta, GatheredCall, Text
-from codex_nexus.translate.markup import Form, Marks, Written, json_calls, marks_of
+from codex_nexus.translate.markup import Written, json_calls, marks_of
 from codex_nexus.translate.meant import arguments_for, required
 from codex_nexus.translate.place import Place
 from codex_nexus.translate.tools import DeclaredTool
 
-_HEAD = 400
-"""Within so many characters a call has named its tool."""
-_NAMED = (
-    re.compile(r'[\[{\s]*(?:"\w+"\s*:\s*"[^"]*"\s*,\s*)*?(?:"function"\s*:\s*\{\s*)?"name"\s*:\s*"(?P<name>[^"]*)"'),
-    re.compile(r"(?:\s*<function=)?(?P<name>[\w.:-]+)\s*>"),
-    re.compile(r'\s*(?:\]<\]\w+\[>\[)?<[^<>"]*?invoke\s+name="(?P<name>[^"]*)"'),
-    re.compile(r"\s*(?:<\|tool_call_begin\|>)?\s*(?:functions\.)?(?P<name>[\w.-]+?)(?::\d+)?\s*<\|"),
-    re.compile(r"\s*(?P<name>[\w.:-]+)\s*(?:\n|<arg_key>|</tool_call>)"),
-)
-_NEVER = re.compile(r"\s*(?:[^\s\w{\[\]<]|[\w.:-]+\s+[^\s<])")
-"""No call begins like this."""
-_LATE = re.compile(r'[\[{\s]*"(?:arguments|parameters)"\s*:')
-"""JSON that tells its tool last."""
-_LONE = re.compile(r'(?:```\w*\s+)?\[?\s*\{\s*"(?:name|arguments|parameters|type|id|function)"\s*:')
 _FENCE = re.compile(r"\A```(?:json|tool_call|tool_code)?[ \t]*\n(?P<body>.*?)\n?```\s*\Z", re.DOTALL)
 _TRAILER = re.compile(r"(?:\s|(?!<\|tool_call)<[|｜][^<>\n]{1,40}[|｜]>|</tool_call>|</function>)*")  # noqa: RUF001 - tokens of models
 
@@ -53,7 +38,7 @@ class Rescue:
         self._place = Place()
         self._blank = ""
         self._held = ""
-        self._open: _Open | None = None
+        self._open: Block | None = None
         self._calls: list[GatheredCall] = []
         self.calls: list[GatheredCall] = []
         """What was made of the text, after `close`."""
@@ -128,11 +113,13 @@ class Rescue:
 
     def _scan(self, said: list[str]) -> bool:
         if self._lone and self._offered is not None and self._place.fresh:
-            verdict = self._begins_lone()
-            if verdict is not False:
-                return verdict is True
+            lone = begins_lone(self._held)
+            if lone:
+                self._open = Block(None, 0)
+            if lone is not False:
+                return lone is True
         found = self._marks.pattern.search(self._held)
-        cut = found.start() if found else len(self._held) - _partial(self._held, self._marks)
+        cut = found.start() if found else len(self._held) - partial(self._held, self._marks)
         self._say(cut, said)
         if found is None:
             return False
@@ -142,7 +129,7 @@ class Rescue:
             return True
         self.leaked = True
         self._prose = self._offered is None
-        self._open = None if self._prose else _Open(form, 0)
+        self._open = None if self._prose else Block(form, 0)
         return True
 
     def _say(self, size: int, said: list[str]) -> None:
@@ -157,23 +144,9 @@ class Rescue:
             self._blank = ""
         self._blank += text[len(solid) :]
 
-    # --- an answer that is nothing but JSON
-
-    def _begins_lone(self) -> bool | None:
-        """Whether the answer begins as a lone call; None: too short to say."""
-        head = self._held.lstrip()[:_HEAD]
-        if not head:
-            return None
-        if head[0] not in "{[`":
-            return False
-        if not _LONE.match(head):
-            return None if len(head) < 40 and _may_become_lone(head) else False
-        self._open = _Open(None, 0)
-        return True
-
     # --- blocks
 
-    def _in_block(self, block: _Open, said: list[str]) -> bool:
+    def _in_block(self, block: Block, said: list[str]) -> bool:
         if not block.sure:
             named = self._is_named(block)
             if named is None:
@@ -182,31 +155,24 @@ class Rescue:
                 self._dismiss(said)
                 return True
             block.sure = True
-        if block.form is None:
-            return False
-        while (end := _end_of(self._held, block)) is not None:
-            block.searched = end
+        while block.form is not None and (end := block.next_end(self._held)) is not None:
             calls = self._read(block.form.grammar(self._held[block.start : end]))
             if calls is not None:
                 self._calls += calls
                 self._after, self._open = end, None
                 return True
-        block.searched = max(block.searched, len(self._held) - self._marks.longest)
+        block.seek_from(len(self._held) - self._marks.longest)
         return False
 
-    def _is_named(self, block: _Open) -> bool | None:
+    def _is_named(self, block: Block) -> bool | None:
         """Whether the block calls a tool that is offered; None: it has not said yet."""
-        skip = 0 if block.form is None else len(block.form.opening)
-        head = self._held[block.start + skip : block.start + skip + _HEAD]
-        if block.form is None:
-            head = re.sub(r"\A\s*```\w*\s*", "", head)
-        for pattern in _NAMED:
-            found = pattern.match(head)
-            if found:
-                return self._tool(found["name"]) is not None
-        if _LATE.match(head):
+        head = block.head(self._held)
+        name = tool_named(head)
+        if name is not None:
+            return self._tool(name) is not None
+        if names_late(head):
             return True
-        return False if len(head) >= _HEAD or _NEVER.match(head) else None
+        return False if is_none(head) else None
 
     def _dismiss(self, said: list[str]) -> None:
         """The block was none: its mark is text, and what follows is looked at anew."""
@@ -226,24 +192,26 @@ class Rescue:
             return False
         found = self._marks.pattern.match(self._held, at)
         if found:
-            self._open = _Open(self._marks.forms[found.group()], at)
+            self._open = Block(self._marks.forms[found.group()], at)
             self._open.searched = at
             return True
-        if not _may_follow(self._held[at : at + 48], self._marks):
+        if not may_follow(self._held[at : at + 48], self._marks):
             self._prose = True
         return False
 
-    def _finish_open(self, block: _Open) -> None:
-        """A block at the end of the answer that lacks its closing (or never has one)."""
-        text = self._held[block.start :]
-        if block.form is None:
-            fenced = _FENCE.match(text.strip())
-            calls = self._read(json_calls(fenced["body"] if fenced else text), strict=True)
-        else:
-            calls = self._read(block.form.grammar(text))
-        if calls is not None:
-            self._calls += calls
-            self._after, self._open = len(self._held), None
+    def _finish_open(self, block: Block) -> None:
+        """A block at the end of the answer: it lacks its closing, never has one, or had too many to look at."""
+        for end in block.last_ends(self._held):
+            text = self._held[block.start : end]
+            if block.form is None:
+                fenced = _FENCE.match(text.strip())
+                calls = self._read(json_calls(fenced["body"] if fenced else text), strict=True)
+            else:
+                calls = self._read(block.form.grammar(text))
+            if calls is not None:
+                self._calls += calls
+                self._after, self._open = end, None
+                return
 
     def _read(self, written: list[Written] | None, *, strict: bool = False) -> list[GatheredCall] | None:
         """The calls, if every one is of an offered tool; `strict`: and has all that the tool needs."""
@@ -260,41 +228,3 @@ class Rescue:
         plain = name.strip()
         bare = re.sub(r":\d+$", "", plain).removeprefix("functions.").replace(".", "__").replace(":", "__")
         return next(((known, offered[known]) for known in (plain, bare) if known in offered), None)
-
-
-class _Open(Struct):
-    """A block that has begun: its form (None: the whole answer), where it begins, how far its closing was sought."""
-
-    form: Form | None
-    start: int
-    searched: int = 0
-    sure: bool = False
-
-
-def _end_of(held: str, block: _Open) -> int | None:
-    """Where the next closing of the block ends."""
-    ends = [
-        at + len(closing)
-        for closing in (block.form.closings if block.form else ())
-        if (at := held.find(closing, block.searched)) >= 0
-    ]
-    return min(ends, default=None)
-
-
-def _partial(text: str, marks: Marks) -> int:
-    """How many characters at the end may be the beginning of a mark."""
-    tail = text[1 - marks.longest :]
-    for size in range(len(tail), 0, -1):
-        if tail[-size] in "<]" and any(mark.startswith(tail[-size:]) for mark in marks.forms):
-            return size
-    return 0
-
-
-def _may_follow(text: str, marks: Marks) -> bool:
-    """Whether a text after a call may still become another mark or a control token."""
-    known = (*marks.forms, "</tool_call>", "</function>")
-    return any(mark.startswith(text) for mark in known) or bool(re.fullmatch(r"<[|｜][^<>\n]{0,41}", text))  # noqa: RUF001
-
-
-def _may_become_lone(head: str) -> bool:
-    return bool(re.fullmatch(r'(?:`{1,3}|```\w*\s*)?\[?\s*(?:\{\s*(?:"\w*"?\s*)?)?', head))

@@ -13,16 +13,17 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Raw, Struct
 
+from codex_nexus.translate import arguments as given
 from codex_nexus.translate.clients import Client, told
 from codex_nexus.translate.deltas import CallPiece, Delta, Ending, GatheredCall, Text, Thought
 from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.outputs import Builder, CallBuilder, MessageBuilder, ReasoningBuilder
 from codex_nexus.translate.sealed import Sealed, seal
-from codex_nexus.translate.tools import DeclaredTool, ToolTable, is_cut
+from codex_nexus.translate.tools import ToolTable, is_cut
 from codex_nexus.wire import codec
 from codex_nexus.wire import events as ev
 from codex_nexus.wire.events import Event
-from codex_nexus.wire.items import CompactionItem, ItemStatus, OutputItem
+from codex_nexus.wire.items import CompactionItem, ItemStatus, OutputItem, ReasoningItem
 from codex_nexus.wire.responses import IncompleteDetails, Response, ResponseFault, ResponseUsage
 
 NewId = Callable[[str], str]
@@ -48,26 +49,33 @@ class ResponseStream:
     def __init__(self, response: Response, client: Client, wishes: Wishes, new_id: NewId) -> None:
         self.response = response
         self._client = client
-        self._wishes = wishes
+        self.wishes = wishes
         self._new_id = new_id
         self._open: Builder | None = None
         self._open_call: GatheredCall | None = None
+        self._mender = given.Mender()
         self._told = 0
         self._waiting: list[Delta] = []
         self._call_ids: set[str] = set()
         self.table = ToolTable([])
+        self._allowed: set[tuple[str | None, str]] | None = None
         self.family = ""
         self.tell: Callable[[str], str] = str
         self.over = False
 
-    @property
-    def wants_json(self) -> bool:
-        """The client asked for an answer in JSON."""
-        return self._wishes.json
+    def allow(self, names: set[str] | None) -> None:
+        """Only calls of these wire names of the table are told; None: all. Of another one the answer fails."""
+        self._allowed = None if names is None else {tool.key for name, tool in self.table.items() if name in names}
 
     def gathers_json(self, enforced: bool) -> bool:  # noqa: FBT001 - a fact handed on
         """Whether a JSON answer is told whole: nobody enforces its form, or the client has no use for its pieces."""
-        return self._wishes.json and (self._client.whole_json or not enforced)
+        return self.wishes.json and (self._client.whole_json or not enforced)
+
+    @property
+    def thought(self) -> bool:
+        """Reasoning was told."""
+        told = any(isinstance(item, ReasoningItem) for item in self.response.output)
+        return told or isinstance(self._open, ReasoningBuilder)
 
     def start(self) -> list[Event]:
         """The two events before everything else."""
@@ -98,18 +106,22 @@ class ResponseStream:
     def _text(self, text: str) -> list[Event]:
         if isinstance(self._open, MessageBuilder):
             return self._open.append_text(text)
-        builder = MessageBuilder(self._new_id("msg"), len(self.response.output) + (self._open is not None))
+        builder = self._message()
         return self._begin(builder) + builder.append_text(text)
 
     def _refusal(self, text: str) -> list[Event]:
         if self._client.refusal_as_text:
             return self._text(text)
-        events: list[Event] = []
-        if not isinstance(self._open, MessageBuilder):
-            builder = MessageBuilder(self._new_id("msg"), len(self.response.output) + (self._open is not None))
-            events = self._begin(builder)
-            return events + builder.append_refusal(text)
-        return self._open.append_refusal(text)
+        if isinstance(self._open, MessageBuilder):
+            return self._open.append_refusal(text)
+        builder = self._message()
+        return self._begin(builder) + builder.append_refusal(text)
+
+    def _message(self) -> MessageBuilder:
+        return MessageBuilder(self._new_id("msg"), self._next_index())
+
+    def _next_index(self) -> int:
+        return len(self.response.output) + (self._open is not None)
 
     def _thought(self, text: str) -> list[Event]:
         if isinstance(self._open, ReasoningBuilder):
@@ -118,12 +130,9 @@ class ResponseStream:
         return self._begin(builder) + builder.append(text)
 
     def _reasoning(self) -> ReasoningBuilder:
-        hidden = self._client.summary_instead and self._wishes.summary
+        hidden = self._client.summary_instead and self.wishes.summary
         return ReasoningBuilder(
-            self._new_id("rs"),
-            len(self.response.output) + (self._open is not None),
-            content=not hidden,
-            summary=self._wishes.summary,
+            self._new_id("rs"), self._next_index(), content=not hidden, summary=self.wishes.summary
         )
 
     def _begin(self, builder: Builder) -> list[Event]:
@@ -143,14 +152,14 @@ class ResponseStream:
         return events
 
     def _sealed(self, text: str, details: list[Raw] | None = None, signed: dict[str, Raw] | None = None) -> str | None:
-        if not self._wishes.encrypted and not details and not signed:
+        if not self.wishes.encrypted and not details and not signed:
             return None
         return seal(Sealed("reasoning", self.family, text, details or [], signed or {}))
 
     # --- calls
 
     def _call_piece(self, call: GatheredCall) -> list[Event]:
-        if self._client.whole_calls or not call.name:
+        if self._client.whole_calls or not call.name or not self._allows(call):
             return []
         events: list[Event] = []
         if self._open_call is None:
@@ -160,12 +169,17 @@ class ResponseStream:
             return events
         new = call.arguments[self._told :]
         self._told += len(new)
-        return events + self._open.append(new)
+        return events + self._open.append(new if self._is_custom(call) else self._mender.feed(new))
+
+    def _allows(self, call: GatheredCall) -> bool:
+        return self._allowed is None or self.table.called(call.name).key in self._allowed
+
+    def _is_custom(self, call: GatheredCall) -> bool:
+        return self.table.called(call.name).kind == "custom"
 
     def _call_builder(self, call: GatheredCall) -> CallBuilder:
         tool = self.table.called(call.name)
-        index = len(self.response.output) + (self._open is not None)
-        return CallBuilder(self._new_id(_PREFIX[tool.kind]), index, self._call_id(call), tool)
+        return CallBuilder(self._new_id(_PREFIX[tool.kind]), self._next_index(), self._call_id(call), tool)
 
     def _call_id(self, call: GatheredCall) -> str:
         if not call.id or call.id in self._call_ids:
@@ -176,7 +190,7 @@ class ResponseStream:
     def _whole_call(self, call: GatheredCall) -> list[Event]:
         builder = self._call_builder(call)
         events = self._begin(builder)
-        events += builder.append(_strict(call.arguments, self.table.called(call.name)))
+        events += builder.append(call.arguments if self._is_custom(call) else given.strict(call.arguments))
         return events + self._close("completed")
 
     def summarise(self, text: str) -> list[Event]:
@@ -215,7 +229,9 @@ class ResponseStream:
     def _checked(self, calls: list[GatheredCall]) -> Ending | Fault:
         for call in calls:
             tool = self.table.called(call.name)
-            if is_cut(call.arguments) if tool.kind == "custom" else not _legal(call.arguments):
+            if not self._allows(call):
+                return Fault("invalid_tool_call", f"The model called '{tool.name}', which this request does not allow")
+            if is_cut(call.arguments) if tool.kind == "custom" else not given.legal(call.arguments):
                 said = call.arguments[:80]
                 return Fault("invalid_tool_call", f"The model called '{tool.name}' with broken arguments: {said}")
         return "completed"
@@ -283,23 +299,3 @@ class ResponseStream:
 
     def _snapshot(self) -> Response:
         return msgspec.structs.replace(self.response, output=list(self.response.output))
-
-
-def _legal(arguments: str) -> bool:
-    if not arguments.strip():
-        return True
-    try:
-        return isinstance(codec.decode_lenient(arguments.encode("utf-8", "replace")), dict)
-    except ValueError:
-        return False
-
-
-def _strict(arguments: str, tool: DeclaredTool) -> str:
-    """Arguments as JSON that every reader takes: control characters inside strings are escaped."""
-    if tool.kind == "custom" or not arguments.strip():
-        return arguments
-    try:
-        codec.decode_any(arguments)
-    except (msgspec.DecodeError, UnicodeEncodeError):
-        return codec.encode(codec.decode_lenient(arguments.encode("utf-8", "replace"))).decode()
-    return arguments.strip()

@@ -1,10 +1,16 @@
-"""Text that hides two streams in one: a leading `<think>` block, and deltas that repeat what came before."""
+"""Two streams in one: a leading `<think>` block, reasoning in parts, deltas that repeat, halves of characters."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-_OPEN, _CLOSE = "<think>", "</think>"
+from codex_nexus.wire import codec
+
+_TAGS = {
+    "<think>": "</think>", "<thinking>": "</thinking>", "<thought>": "</thought>", "<reasoning>": "</reasoning>",
+    "<seed:think>": "</seed:think>", "[THINK]": "[/THINK]", "\u25c1think\u25b7": "\u25c1/think\u25b7",
+}  # fmt: skip
+"""How models mark their reasoning when the server does not part it from the answer."""
 
 
 class ThinkSplitter:
@@ -12,6 +18,7 @@ class ThinkSplitter:
 
     def __init__(self) -> None:
         self._state: Literal["start", "opened", "inside", "after", "outside"] = "start"
+        self._closing = ""
         self._held = ""
 
     def feed(self, text: str) -> tuple[str, str]:
@@ -36,10 +43,11 @@ class ThinkSplitter:
 
     def _start(self, text: str) -> tuple[str, str]:
         head = text.lstrip()
-        if head.startswith(_OPEN):
-            self._state = "opened"
-            return self._opened(head[len(_OPEN) :])
-        if _OPEN.startswith(head):
+        for opening, closing in _TAGS.items():
+            if head.startswith(opening):
+                self._state, self._closing = "opened", closing
+                return self._opened(head[len(opening) :])
+        if any(opening.startswith(head) for opening in _TAGS):
             self._held = text
             return "", ""
         self._state = "outside"
@@ -53,11 +61,11 @@ class ThinkSplitter:
         return self._inside(text.removeprefix("\n"))
 
     def _inside(self, text: str) -> tuple[str, str]:
-        thought, found, rest = text.partition(_CLOSE)
+        thought, found, rest = text.partition(self._closing)
         if found:
             self._state = "after"
             return self._after(thought, rest)
-        keep = _overlap(text, _CLOSE)
+        keep = _overlap(text, self._closing)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep], ""
 
@@ -76,6 +84,49 @@ def _overlap(text: str, tag: str) -> int:
     return 0
 
 
+def thinking_text(part: Any) -> str | None:
+    """The reasoning in a part of an answer's `content`; None when the part is no reasoning."""
+    fields = codec.as_object(part) or {}
+    if fields.get("type") not in ("thinking", "reasoning"):
+        return None
+    said = fields.get("thinking") or fields.get("reasoning") or fields.get("text")
+    if isinstance(said, str):
+        return said
+    texts = [(codec.as_object(inner) or {}).get("text") for inner in codec.as_list(said) or []]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+class Details:
+    """`reasoning_details`: kept whole, because some providers want them back as they were."""
+
+    def __init__(self) -> None:
+        self.whole: list[dict[str, Any]] = []
+
+    def receive(self, details: list[Any]) -> str:
+        """The text of these pieces; text that continues the last piece is appended to it."""
+        texts: list[str] = []
+        for detail in details:
+            known = codec.as_object(detail)
+            if known is None:
+                continue
+            text = known.get("text") or known.get("summary")
+            if isinstance(text, str):
+                texts.append(text)
+            self._keep(known)
+        return "".join(texts)
+
+    def _keep(self, detail: dict[str, Any]) -> None:
+        last = self.whole[-1] if self.whole else None
+        text = detail.get("text")
+        same = last is not None and all(last.get(key) == detail.get(key) for key in ("type", "index"))
+        if last is None or not same or not isinstance(text, str) or not isinstance(last.get("text"), str):
+            self.whole.append(dict(detail))
+            return
+        seen: str = last["text"]
+        last.update({key: value for key, value in detail.items() if value is not None})
+        last["text"] = text if len(text) > len(seen) >= Incremental.ENOUGH and text.startswith(seen) else seen + text
+
+
 class Incremental:
     """Makes repeating deltas incremental: `auto` calls a stream cumulative when a delta begins with all text so far.
 
@@ -83,7 +134,7 @@ class Incremental:
     by the first delta after that.
     """
 
-    _ENOUGH = 32
+    ENOUGH = 32
 
     def __init__(self, mode: Literal["incremental", "cumulative", "auto"]) -> None:
         self.mode = mode
@@ -93,7 +144,7 @@ class Incremental:
         """Only what is new."""
         if self.mode == "incremental":
             return text
-        if self.mode == "auto" and len(self._seen) >= self._ENOUGH:
+        if self.mode == "auto" and len(self._seen) >= self.ENOUGH:
             repeats = len(text) > len(self._seen) and text.startswith(self._seen)
             self.mode = "cumulative" if repeats else "incremental"
             if not repeats:

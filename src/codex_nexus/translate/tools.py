@@ -189,7 +189,9 @@ def _offer(tool: DeclaredTool, name: str, subset: Subset, keep_strict: bool) -> 
         parameters: Any = {"type": "object", "properties": {"input": text}, "required": ["input"]}
     else:
         given = codec.decode_any(tool.parameters) if tool.parameters else None
-        parameters = normalised(given, subset)
+        # A strict schema is checked for what our simplification takes away (closed objects, all names required).
+        is_strict = keep_strict and tool.strict is True and codec.as_object(given) is not None
+        parameters = given if is_strict else normalised(given, subset)
     function = chat.FunctionTool(
         name,
         _description(tool) or UNSET,
@@ -218,9 +220,22 @@ def offered(table: ToolTable, most: int) -> list[tuple[str, DeclaredTool]]:
     return found[:most]
 
 
-def offers(table: ToolTable, subset: Subset, *, keep_strict: bool, most: int) -> list[Raw]:
-    """The `tools` of the chat request, encoded."""
-    return [Raw(_offer(tool, name, subset, keep_strict)) for name, tool in offered(table, most)]
+def offers(
+    table: ToolTable, subset: Subset, *, keep_strict: bool, most: int, bare: tuple[str, ...] = ()
+) -> list[Raw]:
+    """The `tools` of the chat request, encoded; those in `bare` tell their schema in words."""
+    return [
+        Raw(_offer(_bared(tool) if name in bare else tool, name, subset, keep_strict))
+        for name, tool in offered(table, most)
+    ]
+
+
+def _bared(tool: DeclaredTool) -> DeclaredTool:
+    if not tool.parameters:
+        return tool
+    schema = tool.parameters.decode("utf-8", "replace")
+    said = f"{tool.description}\n\nThe arguments must match this JSON Schema:\n{schema}".strip()
+    return msgspec.structs.replace(tool, parameters=b"", description=said)
 
 
 _MARKER = re.compile(r"^(\*\*\* (?:Begin|End) Patch) \*\*\*[ \t]*$", re.MULTILINE)

@@ -20,23 +20,29 @@ from msgspec import Raw
 
 from codex_nexus.errors import InvalidRequest
 from codex_nexus.translate import history as history_floor
-from codex_nexus.translate import request as request_floor
+from codex_nexus.translate import silence, strict
 from codex_nexus.translate import tools as tool_floor
+from codex_nexus.translate.answer_form import enforced
+from codex_nexus.translate.chat_reader import ChatReader
+from codex_nexus.translate.choice import callable_tools, tool_wish
 from codex_nexus.translate.clients import Client
-from codex_nexus.translate.deltas import ChatReader, Delta, Text, estimated_usage
+from codex_nexus.translate.deltas import Delta, Ending, Text
 from codex_nexus.translate.dialect import DEFAULT, Dialect
 from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.gathered import json_in
 from codex_nexus.translate.history import History
 from codex_nexus.translate.items_reader import ItemsReader
 from codex_nexus.translate.pictures import pictures
+from codex_nexus.translate.request import to_body
 from codex_nexus.translate.rescue import Rescue
 from codex_nexus.translate.stream import NewId, ResponseStream, Wishes
 from codex_nexus.translate.tools import DeclaredTool, ToolTable
+from codex_nexus.translate.usage import estimated_usage
 from codex_nexus.wire import codec
+from codex_nexus.wire.create import CreateResponse
 from codex_nexus.wire.events import Event
 from codex_nexus.wire.items import OutputItem, message_text
-from codex_nexus.wire.responses import CreateResponse, Response, ResponseUsage, echoed
+from codex_nexus.wire.responses import Response, ResponseUsage, echoed
 from codex_nexus.wire.sse import SseDecoder
 
 
@@ -61,7 +67,11 @@ class Turn:
         self._rescue: Rescue | None = None
         self._gathered: list[str] | None = None
         self._request_bytes = 0
-        self._window: int | None = None
+        self._dialect, self._model = DEFAULT, ""
+        self.asked_again = False
+        """The same request was answered with nothing but reasoning before."""
+        self.only_thought = False
+        """It is so now; worth another try."""
 
     @property
     def response(self) -> Response:
@@ -90,7 +100,7 @@ class Turn:
         return pictures(self._history)
 
     def describe(self, described: dict[str, str]) -> None:
-        """Says what is on images, for models that see none; before `to_chat`."""
+        """Notes that stand for images (by key) where a model sees none; before `to_chat`."""
         self._history.described = described
 
     def to_chat(self, dialect: Dialect, model: str, tell: Callable[[str], str] | None = None) -> bytes:
@@ -104,18 +114,20 @@ class Turn:
         Raises:
             InvalidRequest: the request cannot be said in Chat Completions.
         """
-        body = request_floor.to_body(self._create, self._history, self._declared, dialect, model)
-        self._request_bytes, self._window = len(body), dialect.context_window
+        body = to_body(self._create, self._history, self._declared, dialect, model)
+        self._request_bytes, self._dialect, self._model = len(body), dialect, model
         self._decoder = SseDecoder()
         self._reader = ItemsReader(dialect) if dialect.wire == "responses" else ChatReader(dialect)
         whole = self._history.compacting or self._stream.gathers_json(
-            request_floor.enforced(dialect, tools=bool(self._declared))
+            enforced(dialect, tools=bool(self._declared))
         )
         self._gathered = [] if whole else None
         self._rescue = self._rescuer(dialect)
         self._stream.family = dialect.family
         self._stream.tell = tell or str
-        self._stream.table = ToolTable(self._declared, dialect.max_tool_name)
+        self._stream.table = table = ToolTable(self._declared, dialect.max_tool_name)
+        wish = None if self._history.compacting else tool_wish(self._create.tool_choice, table)
+        self._stream.allow(wish.allowed if wish is not None else None)
         return body
 
     def _rescuer(self, dialect: Dialect) -> Rescue | None:
@@ -123,8 +135,8 @@ class Turn:
             return None
         tools = None
         if dialect.tool_text == "on":
-            tools = request_floor.callable_tools(self._create, self._declared, dialect) or None
-        return Rescue(tools, dialect.family, lone=not self._stream.wants_json)
+            tools = callable_tools(self._create, self._declared, dialect) or None
+        return Rescue(tools, dialect.family, lone=not self._stream.wishes.json)
 
     def start(self) -> list[Event]:
         """`response.created` and `response.in_progress`."""
@@ -169,6 +181,8 @@ class Turn:
             late, saved = self._rescue.close(whole=not calls and (lost or outcome == "completed"))
             events += self._tell(late)
             outcome, calls = ("completed", saved) if saved else (outcome, calls)
+        if isinstance(outcome, Fault) and outcome.kind == "empty":
+            outcome = self._of_silence(outcome)
         text = "".join(self._gathered or ())
         if self._history.compacting:
             calls, details = [], []
@@ -180,10 +194,20 @@ class Turn:
             events += self._stream.receive([Text(json_in(text) if outcome == "completed" else text)])
         return events + self._stream.finish(outcome, calls, reader.usage or self._estimated, details, now)
 
+    def _of_silence(self, fault: Fault) -> Ending | Fault:
+        def body() -> bytes:
+            return to_body(self._create, self._history, self._declared, self._dialect, self._model)
+
+        too_long = silence.overflow(self._dialect, self._reader.usage, body)
+        if too_long is not None or not self._stream.thought:
+            return too_long or fault
+        self.only_thought = not self.asked_again
+        return silence.thoughts_only(again=self.asked_again)
+
     def _estimated(self, output: list[OutputItem]) -> ResponseUsage | None:
         if not self._client.estimates_usage:
             return None
-        return estimated_usage(self._request_bytes, len(codec.encode(output)), self._window)
+        return estimated_usage(self._request_bytes, len(codec.encode(output)), self._dialect.context_window)
 
     def _receive(self, deltas: list[Delta]) -> list[Event]:
         return self._tell(deltas if self._rescue is None else self._rescue.receive(deltas))
@@ -205,6 +229,8 @@ def open_turn(create: CreateResponse, stored: list[Raw], client: Client, new_id:
         InvalidRequest: an item or a tool is broken; `param` names it.
     """
     history = history_floor.read_history(stored, create.input)
+    if client.told_mistakes:
+        strict.check(history)
     declared = tool_floor.declared(create.tools or [], "tools") + history.declared_tools()
     reasoning = create.reasoning
     summary = (reasoning.summary or reasoning.generate_summary) if reasoning else None

@@ -1,7 +1,7 @@
 """The words of Chat Completions: what is sent to a provider and what it streams back.
 
 Only fields that are read or written stand here. Fields that providers fill with several types are `Any` and are given
-a type by their one reader (translate.deltas).
+a type by their one reader (translate.chat_reader).
 """
 
 from __future__ import annotations
@@ -91,17 +91,32 @@ class CreateChatCompletion(Struct, kw_only=True):
     reasoning: Any = UNSET
     thinking: Any = UNSET
     enable_thinking: bool | UnsetType = UNSET
+    thinking_budget: int | UnsetType = UNSET
     chat_template_kwargs: Any = UNSET
     prompt_cache_key: str | UnsetType = UNSET
     user: str | UnsetType = UNSET
     verbosity: str | UnsetType = UNSET
 
 
-def encode_request(request: CreateChatCompletion, extra: dict[str, Raw]) -> bytes:
-    """The body, with the dialect's extra fields merged in (a field that stands already is not repeated)."""
+def encode_request(request: Struct, extra: dict[str, Raw]) -> bytes:
+    """The body, with a dialect's extra fields beneath its own: what the request says itself always stands."""
+    fresh: dict[str, Raw] = {}
+    for name, value in extra.items():
+        own = getattr(request, name, UNSET)
+        if own is UNSET:
+            fresh[name] = value
+        elif codec.as_object(msgspec.to_builtins(own)) is not None:
+            setattr(request, name, _over(codec.decode_any(value), msgspec.to_builtins(own)))
     body = codec.encode(request)
-    fresh = {name: value for name, value in extra.items() if getattr(request, name, UNSET) is UNSET}
     return body[:-1] + b"," + codec.encode(fresh)[1:] if fresh else body
+
+
+def _over(under: Any, over: Any) -> Any:
+    """Two JSON values as one: objects field by field, of anything else the second."""
+    lower, upper = codec.as_object(under), codec.as_object(over)
+    if lower is None or upper is None:
+        return over
+    return {**lower, **{name: _over(lower.get(name), value) for name, value in upper.items()}}
 
 
 class CallFunctionDelta(Struct):

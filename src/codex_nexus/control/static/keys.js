@@ -18,6 +18,12 @@ export function isReference(key) {
   return /^(env|keyring):/.test(key);
 }
 
+/** A key as it was meant, without what comes along when one is copied. @param {string} text */
+export function tidy(text) {
+  const bare = text.trim().replace(/^["'“”‘’]+|["'“”‘’]+$/g, "");
+  return bare.replace(/^Bearer\s+/i, "").replace(/\s+/g, "");
+}
+
 /**
  * One key: a mask with a way to replace it, or a field.
  * @param {{value: string, changed: (key: string) => void, label: string, key: string, path?: string,
@@ -51,7 +57,7 @@ function saved(wanted, said, edit) {
 /** @param {Parameters<typeof keyField>[0]} wanted @param {HTMLElement} said */
 function editor(wanted, said) {
   const start = isMask(wanted.value) ? "" : wanted.value;
-  const input = textInput(start, (text) => wanted.changed(text.trim()), {
+  const input = textInput(start, (text) => wanted.changed(tidy(text)), {
     type: "password",
     class: "mono",
     "aria-label": wanted.label,
@@ -82,7 +88,7 @@ function reveal(input, show) {
 /** @param {HTMLInputElement} input @param {(key: string) => void} changed @param {HTMLElement} said */
 async function pasteInto(input, changed, said) {
   try {
-    input.value = (await navigator.clipboard.readText()).trim();
+    input.value = tidy(await navigator.clipboard.readText());
     changed(input.value);
   } catch {
     said.textContent = t("key.paste.refused");
@@ -94,7 +100,7 @@ async function pasteInto(input, changed, said) {
 function tester(wanted, said) {
   const test = async (/** @type {any} */ event) => {
     const row = event.currentTarget.closest(".key");
-    const typed = row?.querySelector("input")?.value.trim() ?? "";
+    const typed = tidy(row?.querySelector("input")?.value ?? "");
     said.className = "key-said";
     said.textContent = t("key.testing");
     try {
@@ -111,8 +117,9 @@ function tester(wanted, said) {
 
 /** Asks a provider for its list with a key that may not be saved yet. @param {string} provider @param {string} key */
 export async function tryKey(provider, key) {
-  const base = provider === CUSTOM ? { custom_upstream: state.form.custom_upstream } : {};
-  const body = await post("models", { provider, ...(key && !isMask(key) ? { key } : {}), ...base });
+  if (!isMask(key) && /[^\x21-\x7e]/.test(key)) throw new Error(t("key.signs"));
+  const chosen = provider === CUSTOM ? state.form.custom_upstream : state.form.provider_addresses[provider];
+  const body = await post("models", { provider, ...(key && !isMask(key) ? { key } : {}), ...(chosen ? { address: chosen } : {}) });
   state.probed[provider] = body.models;
   return body;
 }

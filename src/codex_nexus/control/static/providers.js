@@ -1,12 +1,13 @@
 // The providers as cards: which one is the default, which have a key, how to get and try one.
 
+import { addressField, addressOf } from "./addresses.js";
 import { fill, h } from "./dom.js";
 import { size } from "./format.js";
 import { t } from "./i18n.js";
 import { icon } from "./icons.js";
 import { keyField, keyPool } from "./keys.js";
 import { CUSTOM, emit, ready, state, touched } from "./store.js";
-import { button, copyable, field, section, textInput } from "./widgets.js";
+import { button, section, textInput } from "./widgets.js";
 
 /** @typedef {import("./store.js").Provider} Provider */
 
@@ -85,7 +86,7 @@ function card(one, redraw) {
     { "data-provider": one.id, class: `${isDefault ? "is-default" : ""} ${open ? "is-open" : ""}` },
     head,
     remark(one),
-    !(open && one.id === CUSTOM) && h("p.card-address", null, h("code", null, one.id === CUSTOM ? state.form.custom_upstream || t("provider.no.address") : one.address)),
+    !(open && one.id === CUSTOM) && h("p.card-address", null, h("code", null, addressOf(one) || t("provider.no.address"))),
     open && details(one, redraw),
     (use || more) && h("div.actions", null, use, more),
   );
@@ -115,21 +116,11 @@ function details(one, redraw) {
   return h(
     "div.card-more",
     null,
-    one.id === CUSTOM && addressField(),
+    addressField(one, one.id === CUSTOM ? "custom-upstream" : `address-${one.id}`),
     h("div.row-head", null, h("span.label", null, one.local ? t("provider.key.optional") : t("provider.key")), site),
     keyPool(one.id, one.name, redraw),
     facts(one),
   );
-}
-
-/** The address of the provider that has none of its own. */
-function addressField() {
-  const put = (/** @type {string} */ text) => {
-    state.form.custom_upstream = text.trim();
-    touched();
-  };
-  const input = textInput(state.form.custom_upstream, put, { type: "url", class: "mono", placeholder: "http://127.0.0.1:8000/v1", "data-key": "custom-upstream" });
-  return field(t("key.custom_upstream"), input, { help: t("help.custom_upstream"), path: "custom_upstream" });
 }
 
 /** @param {Provider} one */
@@ -137,9 +128,5 @@ function facts(one) {
   const models = one.models.slice(0, 4).map((model) =>
     h("li", null, h("code", null, model.id), h("span", null, size(model.context_window)), model.id === one.default_model && h("em", null, t("model.default"))),
   );
-  const others = Object.entries(one.other_addresses).map(([name, url]) => h("li", null, h("span", null, name), copyable(url)));
-  return [
-    models.length > 0 && h("ul.mini", null, models),
-    others.length > 0 && h("details", null, h("summary", null, t("provider.addresses")), h("p.help", null, t("provider.addresses.help")), h("ul.mini", null, others)),
-  ];
+  return models.length > 0 && h("ul.mini", null, models);
 }

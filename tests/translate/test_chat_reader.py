@@ -5,16 +5,8 @@ from typing import Any
 
 import pytest
 
-from codex_nexus.translate.deltas import (
-    CallPiece,
-    ChatReader,
-    Delta,
-    Refused,
-    Text,
-    Thought,
-    estimated_usage,
-    read_usage,
-)
+from codex_nexus.translate.chat_reader import ChatReader
+from codex_nexus.translate.deltas import CallPiece, Delta, Refused, Text, Thought
 from codex_nexus.translate.dialect import DEFAULT, Dialect
 from codex_nexus.translate.faults import Fault
 
@@ -289,6 +281,12 @@ def test_nothing_counts_after_done() -> None:
         ("stop", "completed"),
         ("end", "completed"),
         ("anything", "completed"),
+        ("STOP", "completed"),
+        ("eos", "completed"),
+        ("MAX_TOKENS", "max_output_tokens"),
+        ("SAFETY", "content_filter"),
+        ("RECITATION", "content_filter"),
+        ("abort", "server"),
         ("length", "max_output_tokens"),
         ("model_length", "max_output_tokens"),
         ("sensitive", "content_filter"),
@@ -345,40 +343,37 @@ def test_usage_is_found_wherever_it_stands(payload: Any) -> None:
     assert usage.input_tokens == 3
 
 
-@pytest.mark.parametrize(
-    ("said", "counts"),
-    [
-        ({"prompt_tokens": 5, "completion_tokens": 7}, (5, 0, 7, 0)),
-        ({"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 20}, (5, 0, 15, 0)),
-        ({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4}}, (5, 4, 0, 0)),
-        ({"prompt_tokens": 5, "prompt_cache_hit_tokens": 3}, (5, 3, 0, 0)),
-        ({"prompt_tokens": 5, "cached_tokens": 9}, (5, 5, 0, 0)),
-        ({"prompt_tokens": 5, "num_cached_tokens": 1}, (5, 1, 0, 0)),
-        ({"completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 9}}, (0, 0, 5, 5)),
-        ({"completion_tokens": 5, "reasoning_tokens": 2}, (0, 0, 5, 2)),
-        ({"prompt_tokens": 5, "completion_tokens": -2, "total_tokens": "x"}, (5, 0, 0, 0)),
-        ({"prompt_tokens": 5.0, "completion_tokens": float("nan")}, (5, 0, 0, 0)),
-        ({"prompt_tokens": 5, "completion_tokens": float("inf")}, (5, 0, 0, 0)),
-        ({"prompt_tokens": 5, "completion_tokens": 10**40}, (5, 0, 0, 0)),
-    ],
-)
-def test_usage_is_told_in_the_words_of_the_responses_api(said: Any, counts: tuple[int, int, int, int]) -> None:
-    usage = read_usage(said)
+@pytest.mark.parametrize("empty", [{}, None, {"prompt_tokens": 0, "completion_tokens": 0}])
+def test_an_empty_usage_does_not_wipe_out_the_real_one(empty: Any) -> None:
+    usage = Reading({"choices": [], "usage": {"prompt_tokens": 3}}, {"choices": [], "usage": empty}).reader.usage
     assert usage is not None
-    assert (
-        usage.input_tokens,
-        usage.input_tokens_details.cached_tokens,
-        usage.output_tokens,
-        usage.output_tokens_details.reasoning_tokens,
-    ) == counts
-    assert usage.total_tokens == counts[0] + counts[2]
+    assert usage.input_tokens == 3
 
 
-@pytest.mark.parametrize("said", [None, {}, [], "x", {"prompt_tokens": 0}, {"prompt_tokens": None}])
-def test_no_usage_is_invented(said: Any) -> None:
-    assert read_usage(said) is None
+@pytest.mark.parametrize(
+    "fragments",
+    [
+        ['{"a":', '{"a": [1', '{"a": [1, 2]}'],
+        ['{"a":', " [1, 2]}", '{"a": [1, 2]}'],
+        ['{"a":', " [1, 2]}", "\n"],
+        ['{"a": [1, 2]}', {"a": [1, 2]}],
+    ],
+    ids=["always", "at the end", "white space", "as an object"],
+)
+def test_arguments_that_are_repeated_are_told_once(fragments: list[Any]) -> None:
+    reading = Reading(piece("", "f", "c1"), *(piece(fragment) for fragment in fragments))
+    assert json.loads(reading.calls[0][2]) == {"a": [1, 2]}
+    assert "".join(one.arguments for one in reading.deltas if isinstance(one, CallPiece)).strip() == reading.calls[0][2]
 
 
-def test_an_estimate_is_never_more_than_the_window_holds() -> None:
-    assert estimated_usage(4000, 40, None).total_tokens == 1010
-    assert estimated_usage(4000, 40, 100).input_tokens == 100
+def test_arguments_may_quote_themselves() -> None:
+    written = json.dumps({"a": '{"a": "x'})
+    reading = Reading(piece("", "f", "c1"), *(piece(sign) for sign in written))
+    assert reading.calls == [("c1", "f", written)]
+
+
+def test_a_part_may_be_reasoning() -> None:
+    reading = Reading(
+        delta(content=[{"type": "reasoning", "text": "a"}]), delta(content={"type": "text", "text": "b"}), STOP
+    )
+    assert (reading.thought, reading.text) == ("a", "b")

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from tests.codex_requests import call, output
+from tests.talks import MORE, USER, assistant, messages
+
+from codex_nexus.translate.dialect import Dialect
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        ('{"a":1}', '{"a":1}'),
+        ("", "{}"),
+        (" \n", "{}"),
+        (None, "{}"),
+        ({"a": 1}, '{"a": 1}'),
+        ([1], "{}"),
+        ("[1]", '{"_raw":"[1]"}'),
+        ('{"a":', '{"_raw":"{\\"a\\":"}'),
+        ('{"a":"x\ny"}', '{"a":"x\\ny"}'),
+        ('{"a":"\\ud83d"}', '{"a":"\ufffd"}'),
+        ("[NaN]", '{"_raw":"[NaN]"}'),
+    ],
+)
+def test_arguments_are_always_a_json_object(arguments: Any, sent: str) -> None:
+    (told,) = assistant(USER, call("a", "f", arguments))["tool_calls"]
+    assert told["function"]["arguments"] == sent
+
+
+def test_calls_of_every_kind_are_functions_upstream() -> None:
+    told = assistant(
+        USER,
+        {"type": "custom_tool_call", "call_id": "a", "name": "exec", "namespace": "n", "input": 'say "x"'},
+        {"type": "custom_tool_call", "call_id": "b", "name": "exec"},
+        {"type": "tool_search_call", "call_id": "c", "arguments": {"query": "x"}},
+        {"type": "local_shell_call", "call_id": "d", "action": {"command": ["ls"]}},
+    )["tool_calls"]
+    assert [(one["function"]["name"], json.loads(one["function"]["arguments"])) for one in told] == [
+        ("n__exec", {"input": 'say "x"'}),
+        ("exec", {"input": ""}),
+        ("tool_search", {"query": "x"}),
+        ("local_shell", {"command": ["ls"]}),
+    ]
+
+
+def test_ids_are_unique_and_have_the_form_that_the_server_wants() -> None:
+    history = [USER, call("a", "f", "{}"), output("a", "1"), call("a", "f", "{}"), output("a", "2")]
+    told = messages(*history)
+    assert [(one.get("tool_call_id"), one["content"]) for one in told if one["role"] == "tool"] == [
+        ("a", "1"),
+        ("a_2", "2"),
+    ]
+    short = [
+        one["tool_call_id"] for one in messages(*history, dialect=Dialect(tool_id="alnum9")) if one["role"] == "tool"
+    ]
+    assert all(re.fullmatch("[0-9A-Za-z]{9}", one) for one in short)
+    assert len(set(short)) == 2
+    assert short == [
+        one["tool_call_id"]
+        for one in messages(*history, MORE, dialect=Dialect(tool_id="alnum9"))
+        if one["role"] == "tool"
+    ]
