@@ -162,7 +162,7 @@ def test_ctrl_c_ends_the_demo_and_the_codex_that_it_started(tmp_path: Path) -> N
         process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=PATIENCE)
     assert (process.returncode, complaint) == (130, "codex-nexus: stopped with Ctrl+C.\n")
-    assert list((tmp_path / "caches").iterdir()) == []
+    assert list(tmp_path.glob("caches/*")) == []
     with pytest.raises(ProcessLookupError):
         os.kill(int(mark.read_text()), 0)
 

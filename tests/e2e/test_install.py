@@ -111,6 +111,7 @@ def test_a_stranger_can_run_it(installed: Path, tmp_path: Path) -> None:
     told = done([nexus, "demo", "--no-codex"], tmp_path, environ)
     assert "The demo is complete" in told
     assert "get_weather" in told
+    assert not list(tmp_path.iterdir()), "the tour must leave nothing"
 
 
 def test_the_demo_drives_the_real_codex(installed: Path, binary: Path, codex: CodexHome) -> None:

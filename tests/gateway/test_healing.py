@@ -314,6 +314,16 @@ async def test_a_prompt_that_would_be_cut_in_silence_is_not_sent(serve: Serve, u
     assert (await gateway.create(input="word " * 1000)).status == 200
 
 
+async def test_a_window_that_was_learned_keeps_no_prompt_from_its_server(serve: Serve, upstream: Upstream) -> None:
+    refusal = "The model is loaded with context length of only 4096 tokens, trying to keep the first 9120 tokens"
+    upstream.script(status(400, {"error": refusal}), HELLO)
+    gateway = await serve(house(upstream, {"silent_overflow": True}), provider="house")
+    long = "word " * 9000
+    assert (await gateway.create(input=long)).error["code"] == "context_length_exceeded"
+    assert gateway.gateway.learned.window("house/big") == 4096
+    assert (await gateway.create(input=long)).status == 200
+
+
 async def test_a_window_is_learned_of_the_provider_that_told_it(
     serve: Serve, upstream: Upstream, other_upstream: Upstream
 ) -> None:

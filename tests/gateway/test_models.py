@@ -156,3 +156,17 @@ async def test_no_key_is_in_the_list(serve: Serve, upstream: Upstream) -> None:
     gateway = await serve(model_routes=routes, provider_api_keys={"kimi": "key-of-kimi-1"})
     reply = await gateway.get("/v1/models")
     assert "key-of" not in json.dumps(reply.json) + str(reply.headers)
+
+
+@pytest.mark.parametrize(("vision", "modalities"), [("", ["text"]), ("second/eyes", ["text", "image"])])
+async def test_codex_may_send_images_when_another_model_looks_at_them(
+    serve: Serve, upstream: Upstream, vision: str, modalities: list[str]
+) -> None:
+    known = providers(
+        house={"base_url": upstream.base_url, "local": True, "models": [{"id": "blind"}]},
+        second={"base_url": upstream.base_url, "local": True, "models": [{"id": "eyes", "images": True}]},
+    )
+    gateway = await serve(known, provider="house", vision_model=vision)
+    models = (await gateway.get("/v1/models", CODEX)).json["models"]
+    blind = next(model for model in models if model["slug"].endswith("blind"))
+    assert blind["input_modalities"] == modalities

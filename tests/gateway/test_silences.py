@@ -28,6 +28,16 @@ async def test_thoughts_without_an_answer_fail_once_and_are_incomplete_then(
     assert (await gateway.stream(headers, input="something else")).status == "failed"
 
 
+async def test_what_was_thought_may_come_along_the_next_time(gateway: Served, upstream: Upstream) -> None:
+    upstream.script(THOUGHT)
+    asked = [{"type": "message", "role": "user", "content": "hi"}]
+    first = await gateway.stream(CODEX, input=asked)
+    thought = [item for item in first.output if item["type"] == "reasoning"]
+    assert thought
+    assert (await gateway.stream(CODEX, input=[*asked, *thought])).status == "incomplete"
+    assert (await gateway.stream(CODEX, input=[*asked, *asked])).status == "failed"
+
+
 async def test_a_second_try_may_bring_the_answer(gateway: Served, upstream: Upstream) -> None:
     upstream.script(THOUGHT, sse([reasoning("Hm."), text("42"), finish()]))
     assert (await gateway.stream()).status == "failed"

@@ -65,7 +65,7 @@ REFUSALS: dict[str, tuple[Answer, str, Told, Told]] = {
     "402": (
         status(402, {"detail": "Insufficient Balance"}),
         "Insufficient Balance (402)",
-        NO_QUOTA,
+        (402, "insufficient_quota", "insufficient_quota"),
         NO_QUOTA_TO_CODEX,
     ),
     "403": (

@@ -293,7 +293,12 @@ def test_the_table_is_for_people(home: Path, probe: Probe, capsys: pytest.Captur
 
 @pytest.mark.parametrize(
     ("model", "said"),
-    [("hous", "did you mean house"), ("custom/x", "has no address"), ("nobody", "There is no provider 'nobody'")],
+    [
+        ("hous", "did you mean house"),
+        ("custom/x", "has no address"),
+        ("azure/x", "provider_addresses.azure"),
+        ("nobody", "There is no provider 'nobody'"),
+    ],
 )
 def test_who_cannot_be_asked_is_said(home: Path, capsys: pytest.CaptureFixture[str], model: str, said: str) -> None:
     record = RECORD | {"base_url": "http://127.0.0.1:9/v1"}

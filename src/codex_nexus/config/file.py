@@ -74,7 +74,10 @@ def _set_aside(path: Path, why: str, *, look_only: bool) -> LoadedConfig:
         raise ConfigError(
             str(path), [f"it is no valid JSON ({why}) and cannot be set aside: {error.strerror}."]
         ) from None
-    note = f"{path} is no valid JSON ({why}). It was set aside as {aside}; the defaults are used until you mend it and give it its name back."
+    note = (
+        f"{path} is no valid JSON ({why}). It was set aside as {aside}; the defaults are used until you mend it "
+        "and give it its name back."
+    )
     return LoadedConfig(Config(), {}, [], [note])
 
 

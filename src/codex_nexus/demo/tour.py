@@ -9,7 +9,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ def _home(folder: Path, base_url: str) -> Path:
 def _folder() -> Generator[Path]:
     """A throw-away folder. Codex refuses some of its helpers under the system's temporary folder, so not there."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    made = not caches.exists()
     try:
         caches.mkdir(parents=True, exist_ok=True)
         place: Path | None = caches
@@ -81,6 +82,9 @@ def _folder() -> Generator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if made:
+            with suppress(OSError):
+                caches.rmdir()
 
 
 # --- the gateway, as any Responses client sees it

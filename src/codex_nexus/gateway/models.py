@@ -78,11 +78,12 @@ def _offer(gateway: Gateway, snapshot: Snapshot, slug: str, provider: str, model
     listed = next((entry for entry in gateway.listings.models(provider) if entry.id == model), None)
     told = dialect.context_window or (listed.context_window if listed else None)
     window = gateway.learned.window(f"{provider}/{model}") or told
+    sees = dialect.images != "none" and (known.images if known else bool(listed and listed.images))
     return catalog.Offer(
         slug=slug,
         name=(known.name if known and known.name else model) or slug,
         provider=record.name,
         context_window=window,
-        images=dialect.images != "none" and (known.images if known else bool(listed and listed.images)),
+        images=sees or bool(snapshot.config.vision_model),  # Codex would keep back what could be described
         efforts=catalog.efforts(dialect),
     )

@@ -6,6 +6,9 @@ import hashlib
 import time
 from collections.abc import Callable
 
+import msgspec
+from msgspec import Raw
+
 from codex_nexus.wire import codec
 from codex_nexus.wire.create import CreateResponse
 
@@ -32,5 +35,21 @@ class Silences:
         return bool(self._until) and self._until.get(_key(asked), 0.0) > self._clock()
 
 
+class _Typed(msgspec.Struct):
+    type: str = ""
+
+
 def _key(asked: CreateResponse) -> bytes:
-    return hashlib.blake2b(codec.encode(asked), digest_size=16).digest()
+    """What is asked, without reasoning: Codex keeps what a failed answer thought and sends it along the next time."""
+    said = codec.encode(
+        [asked.model, asked.instructions, asked.previous_response_id, asked.conversation_id, asked.prompt_cache_key]
+    )
+    return hashlib.blake2b(said + b"".join(_items(asked.input)), digest_size=16).digest()
+
+
+def _items(given: Raw) -> list[bytes]:
+    try:
+        items = msgspec.json.decode(given, type=list[Raw])
+        return [bytes(item) for item in items if msgspec.json.decode(item, type=_Typed).type != "reasoning"]
+    except msgspec.DecodeError:  # a text, or items that are told to be wrong elsewhere
+        return [bytes(given)]

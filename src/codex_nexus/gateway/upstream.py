@@ -120,11 +120,12 @@ class Upstream:
         Raises:
             UpstreamError: the prompt is too long for a server that would cut it without a word.
         """
-        window = self._learned.window(destination.name) or destination.dialect.context_window
+        window = destination.dialect.context_window
+        # Not what was learned: who enlarges a window of their own server could never show it again.
         if destination.dialect.silent_overflow and fills(body, window, _OVERFULL):
             text = f"the conversation does not fit into the {window} tokens that {destination.model} holds."
             raise UpstreamError(Fault("context_length_exceeded", teller(destination, snapshot)(text)))
-        return Asking(destination, body, snapshot, wire, window)
+        return Asking(destination, body, snapshot, wire, self._learned.window(destination.name) or window)
 
     def _repaired(self, asking: Asking, heal: str, body: Body) -> Asking | None:
         """The same in the words that this heal asks for; None when nothing would change."""

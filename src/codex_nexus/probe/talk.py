@@ -28,7 +28,7 @@ from codex_nexus.wire import codec
 from codex_nexus.wire.create import decode_create
 
 FIRST_BYTE_S = 120.0
-_WHOLE_S = 300.0
+_WHOLE_S = 600.0
 _MOST_REPAIRS = 8
 RESCUED = "rescued_tool_call"
 """The warning of an answer whose call came as text."""

@@ -40,4 +40,9 @@ def provider(snapshot: Snapshot, name: str) -> ProviderRecord:
         raise NoRoute(f"There is no provider '{name}'; {hint}")
     if not record.base_url:
         raise NoRoute(f"The provider '{name}' has no address: set 'custom_upstream' in config.json.")
+    if "{" in record.base_url:
+        raise NoRoute(
+            f"The address {record.base_url} has a blank that you must fill in: "
+            f"set 'provider_addresses.{name}' in config.json."
+        )
     return record

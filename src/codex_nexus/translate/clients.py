@@ -23,6 +23,8 @@ class Answer(Struct, frozen=True):
     code: str | None
     in_stream: str
     """`response.error.code` of a `response.failed`."""
+    otherwise: int = 502
+    """Told in place of an upstream's status that is none of an error, or that there is not."""
 
 
 class Client(Struct, frozen=True):
@@ -103,7 +105,7 @@ PLAIN = Client(
         "context_length_exceeded": Answer(
             400, "invalid_request_error", "context_length_exceeded", "context_length_exceeded"
         ),
-        "insufficient_quota": Answer(429, "insufficient_quota", "insufficient_quota", "insufficient_quota"),
+        "insufficient_quota": Answer(0, "insufficient_quota", "insufficient_quota", "insufficient_quota", 429),
         "rate_limit": Answer(429, "rate_limit_error", "rate_limit_exceeded", "rate_limit_exceeded"),
         "auth": Answer(0, "authentication_error", "invalid_api_key", "server_error"),
         "content_filter": Answer(400, "invalid_request_error", "content_filter", "invalid_prompt"),
@@ -113,7 +115,7 @@ PLAIN = Client(
         "empty": _BROKEN,
         "missing_tool_call": _BROKEN,
         "invalid_tool_call": _BROKEN,
-        "timeout": Answer(504, "server_error", "timeout", "server_error"),
+        "timeout": Answer(0, "server_error", "timeout", "server_error", 504),
         "unreachable": Answer(502, "server_error", "upstream_unreachable", "server_error"),
         "cancelled": _BROKEN,
     },
@@ -128,8 +130,8 @@ def status_for(client: Client, fault: Fault) -> int:
     answer = client.answers[fault.kind]
     if answer.status:
         return answer.status
-    upstream = fault.status or 502
-    return upstream if 400 <= upstream < 600 else 502
+    upstream = fault.status or 0
+    return upstream if 400 <= upstream < 600 else answer.otherwise
 
 
 def wait_for(client: Client, fault: Fault) -> float | None:

@@ -131,9 +131,7 @@ class ResponseStream:
 
     def _reasoning(self) -> ReasoningBuilder:
         hidden = self._client.summary_instead and self.wishes.summary
-        return ReasoningBuilder(
-            self._new_id("rs"), self._next_index(), content=not hidden, summary=self.wishes.summary
-        )
+        return ReasoningBuilder(self._new_id("rs"), self._next_index(), content=not hidden, summary=self.wishes.summary)
 
     def _begin(self, builder: Builder) -> list[Event]:
         events = self._close("completed")
