@@ -220,9 +220,7 @@ def offered(table: ToolTable, most: int) -> list[tuple[str, DeclaredTool]]:
     return found[:most]
 
 
-def offers(
-    table: ToolTable, subset: Subset, *, keep_strict: bool, most: int, bare: tuple[str, ...] = ()
-) -> list[Raw]:
+def offers(table: ToolTable, subset: Subset, *, keep_strict: bool, most: int, bare: tuple[str, ...] = ()) -> list[Raw]:
     """The `tools` of the chat request, encoded; those in `bare` tell their schema in words."""
     return [
         Raw(_offer(_bared(tool) if name in bare else tool, name, subset, keep_strict))

@@ -118,9 +118,7 @@ class Turn:
         self._request_bytes, self._dialect, self._model = len(body), dialect, model
         self._decoder = SseDecoder()
         self._reader = ItemsReader(dialect) if dialect.wire == "responses" else ChatReader(dialect)
-        whole = self._history.compacting or self._stream.gathers_json(
-            enforced(dialect, tools=bool(self._declared))
-        )
+        whole = self._history.compacting or self._stream.gathers_json(enforced(dialect, tools=bool(self._declared)))
         self._gathered = [] if whole else None
         self._rescue = self._rescuer(dialect)
         self._stream.family = dialect.family
