@@ -272,7 +272,7 @@ def test_the_models(client: OpenAI) -> None:
         (404, {"error": {"message": "bad", "code": "model_not_found"}}, openai.NotFoundError, "model_not_found"),
         (422, {"error": {"message": "bad"}}, openai.UnprocessableEntityError, None),
         (429, {"error": {"message": "bad"}}, openai.RateLimitError, "rate_limit_exceeded"),
-        (402, {"error": {"message": "bad"}}, openai.RateLimitError, "insufficient_quota"),
+        (402, {"error": {"message": "bad"}}, openai.APIStatusError, "insufficient_quota"),
         (500, {"error": {"message": "bad"}}, openai.InternalServerError, "server_error"),
         (503, "bad", openai.InternalServerError, "server_error"),
     ],
