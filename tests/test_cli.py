@@ -115,6 +115,52 @@ def test_a_check_of_the_users_providers(home: Path, capsys: pytest.CaptureFixtur
     assert "colour" in told
 
 
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"vision_model": "deepseek/deepseek-v4-pro"}, "takes no images itself"),
+        ({"vision_model": "kimi/kimi-k9"}, "'kimi-k9' is none of the models known of Kimi"),
+        ({"vision_model": "kimi/kimi-k3"}, "There is no API key for Kimi"),
+        ({"vision_model": "custom/eyes"}, "has no address; set 'custom_upstream'"),
+        ({"vision_model": "kimi/kimi-k3", "provider_api_keys": {"kimi": "sk-key-of-kimi"}}, ""),
+        ({"vision_model": "ollama/llava"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_check_doubts_a_vision_model(
+    home: Path, capsys: pytest.CaptureFixture[str], config: dict[str, Any], said: str
+) -> None:
+    configure(home, **config)
+    assert main(["check"]) == 0
+    told = capsys.readouterr().out
+    assert ("vision_model" in told) == bool(said)
+    assert said in told
+
+
+@pytest.mark.skipif(os.name == "nt", reason="arguments are bytes on POSIX only")
+@pytest.mark.parametrize("argv", [["probe", "ollama/caf\udce9"], ["models", "caf\udce9"], ["--host", "caf\udce9"]])
+def test_bytes_that_are_no_text_are_told(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2
+    assert "not written in UTF-8" in capsys.readouterr().err
+
+
+def test_the_log_of_every_verb_hides_keys(home: Path) -> None:
+    configure(home, provider_api_keys={"kimi": "an-odd-looking-key"})
+    program = (
+        "import logging, sys; from pathlib import Path; from codex_nexus import cli; from codex_nexus.probe import world\n"
+        "def probe(home, *_, **__):\n    world.read(home); logging.getLogger('x').warning('sk-abcdefgh12345678 an-odd-looking-key')\n"
+        "cli._VERBS['models'] = lambda _: probe(Path(sys.argv[1])) or 0\n"
+        "raise SystemExit(cli.main(['models']))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program, str(home)], check=False, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert "***" in ran.stderr
+    assert "abcdefgh" not in ran.stderr + ran.stdout
+    assert "odd-looking" not in ran.stderr + ran.stdout
+
+
 def test_under_dev_an_error_is_raised(home: Path) -> None:
     configure(home, port="x")
     with pytest.raises(ConfigError, match="port: "):

@@ -15,12 +15,14 @@ import pytest
 from aiohttp import web
 
 from codex_nexus import cli
-from codex_nexus.config.model import Config, ModelRoute, Retry, Timeouts, described
+from codex_nexus.config.model import Budget, Config, ModelRoute, Retry, Timeouts, described
 from codex_nexus.control import app as panel
 from codex_nexus.control.steering import Steering
+from codex_nexus.errors import ConfigError
 from codex_nexus.gateway import app as gateway
 from codex_nexus.gateway.state import Gateway
-from codex_nexus.providers.catalogue import shipped
+from codex_nexus.providers import document
+from codex_nexus.providers.catalogue import Catalogue, shipped
 from codex_nexus.providers.document import page
 
 ROOT = Path(__file__).parents[1]
@@ -50,7 +52,10 @@ def test_every_key_is_documented(key: str) -> None:
     assert described()[key], "a key without a meaning"
 
 
-@pytest.mark.parametrize("key", [*ModelRoute.__struct_fields__, *Retry.__struct_fields__, *Timeouts.__struct_fields__])
+@pytest.mark.parametrize(
+    "key",
+    [*ModelRoute.__struct_fields__, *Budget.__struct_fields__, *Retry.__struct_fields__, *Timeouts.__struct_fields__],
+)
 def test_every_key_inside_a_key_is_documented(key: str) -> None:
     assert key in CONFIGURATION
 
@@ -166,6 +171,19 @@ def test_the_panels_endpoints_are_documented() -> None:
 
 def test_the_page_of_providers_is_up_to_date() -> None:
     assert read(DOCS / "providers.md") == page(shipped()), "python -m codex_nexus.providers.document docs/providers.md"
+
+
+def test_the_page_of_providers_is_written_or_told_why_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert document.main([str(tmp_path / "page.md")]) is None
+    assert read(tmp_path / "page.md") == read(DOCS / "providers.md")
+    assert "Usage: " in str(document.main([]))
+    assert "cannot be written" in str(document.main([str(tmp_path)]))
+
+    def broken() -> Catalogue:
+        raise ConfigError("providers.json", ["providers[0].colour: there is no such key."])
+
+    monkeypatch.setattr(document, "shipped", broken)
+    assert "there is no such key" in str(document.main([str(tmp_path / "page.md")]))
 
 
 @pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])

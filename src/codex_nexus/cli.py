@@ -27,9 +27,11 @@ def main(argv: list[str] | None = None) -> int:
     """Runs a verb and gives the exit code."""
     _set_up_output()
     arguments = _parser().parse_args(argv)
-    _set_up_log(debug=arguments.dev)
+    verb = arguments.verb or "serve"
+    if verb not in ("serve", "version"):
+        _set_up_log(debug=arguments.dev)
     try:
-        return _VERBS[arguments.verb or "serve"](arguments)
+        return _VERBS[verb](arguments)
     except KeyboardInterrupt:
         print("codex-nexus: stopped with Ctrl+C.", file=sys.stderr)
         return 130
@@ -65,16 +67,33 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="a report without secrets, to be pasted into an issue")
     doctor.add_argument("--offline", action="store_true", help="ask no provider (otherwise: a few tokens each)")
     models = verbs.add_parser("models", help="what a provider offers: windows, output, images, prices")
-    models.add_argument("provider", nargs="?", default="", help="a provider's id; without one: all that can be used")
+    models.add_argument(
+        "provider", nargs="?", default="", type=_word, help="a provider's id; without one: all that can be used"
+    )
     models.add_argument("--scan", action="store_true", help="find this machine's model servers on their usual ports")
     models.add_argument("--json", action="store_true", help="the same as JSON")
     probe = verbs.add_parser(
         "probe", help="have a small real conversation with a model, and say what works and what to set",
         epilog="It costs a few thousand tokens. Exit codes: 0 good, 1 the model cannot serve Codex, 130 Ctrl+C.",
     )  # fmt: skip
-    probe.add_argument("model", metavar="PROVIDER[/MODEL]", help="a provider's id, perhaps with one of its models")
+    probe.add_argument(
+        "model", type=_word, metavar="PROVIDER[/MODEL]", help="a provider's id, perhaps with one of its models"
+    )
     probe.add_argument("--json", action="store_true", help="the table as JSON")
     probe.add_argument("--write", action="store_true", help="put what it suggests into providers.json")
+    usage = verbs.add_parser(
+        "usage", help="what was used, by day, provider and model: tokens, and cost at list price",
+        epilog="Reads the session store; works with the gateway down. Days are those of UTC.",
+    )  # fmt: skip
+    usage.add_argument("--days", type=_days, default=7, metavar="N", help="how many, today among them (7)")
+    usage.add_argument("--json", action="store_true", help="the same as JSON, also by caller")
+    trace = verbs.add_parser(
+        "trace", help="what went through in a recorded turn: from and to Codex, from and to the provider",
+        epilog="Recording is off until you switch it on in the panel, or set 'traces' in config.json.",
+    )  # fmt: skip
+    trace.add_argument("id", nargs="?", default="", metavar="ID", help="one turn as JSON; without it: a list")
+    trace.add_argument("--out", default="", metavar="FILE", help="write it into this file")
+    trace.add_argument("--words", action="store_true", help="leave the words of the conversation in it")
     service = verbs.add_parser("service", help="run as a service of this user, from login on", epilog=_FILES)
     service.add_argument("action", choices=["install", "remove", "status"], help="what to do")
     service.add_argument("--dry-run", action="store_true", help="show the file and the commands, change nothing")
@@ -85,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve_flags(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
     unset = argparse.SUPPRESS if again else None
-    parser.add_argument("--host", default=unset, help="address to listen on, over config.json")
+    parser.add_argument("--host", type=_word, default=unset, help="address to listen on, over config.json")
     parser.add_argument("--port", type=_port, default=unset, help="port to listen on, over config.json; 0: any")
     parser.add_argument(
         "--workers", type=_count, default=unset, metavar="N",
@@ -115,6 +134,18 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _word(text: str) -> str:
+    if text != text.encode("utf-8", "replace").decode():  # bytes that Python could not decode
+        raise argparse.ArgumentTypeError("it is not written in UTF-8")
+    return text
+
+
+def _days(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 36500:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of days; write one from 1 to 36500")
+    return int(text)
+
+
 def _port(text: str) -> int:
     if not text.isdigit() or int(text) > 65534:
         raise argparse.ArgumentTypeError(f"'{text}' is no port; write a number from 0 to 65534")
@@ -129,13 +160,10 @@ def _set_up_output() -> None:
 
 
 def _set_up_log(*, debug: bool) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.INFO,
-        format="%(asctime)s %(levelname).1s %(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
-    )
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    from codex_nexus.service import logs
+
+    if not logging.getLogger().handlers:  # who calls us from a program of their own keeps their log
+        logs.set_up("text", "", debug=debug)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -171,10 +199,8 @@ def _services(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
     if arguments.workers and arguments.workers > 1:
         from codex_nexus.service.workers import run_workers
 
-        if arguments.log_file:
-            raise ConfigError("--log-file", ["several workers cannot rotate one file; take the terminal's output."])
         flags = ("--log-format", arguments.log_format, *(("--dev",) if arguments.dev else ()))
-        return run_workers(home_folder(), overrides, arguments.workers, say, flags)
+        return run_workers(home_folder(), overrides, arguments.workers, say, flags, log_file=arguments.log_file)
     if "CODEX_NEXUS_SOCKET" in os.environ:
         from codex_nexus.service.workers import as_worker
 
@@ -261,9 +287,30 @@ def _probe(arguments: argparse.Namespace) -> int:
     return asyncio.run(probe(home_folder(), arguments.model, as_json=arguments.json, save=arguments.write))
 
 
+def _usage(arguments: argparse.Namespace) -> int:
+    from codex_nexus.config.file import home_folder
+    from codex_nexus.probe import usage
+
+    return asyncio.run(usage(home_folder(), arguments.days, as_json=arguments.json))
+
+
 def _quiet(arguments: argparse.Namespace) -> None:
     """A verb that shows faults itself does not log them, too."""
     logging.getLogger("codex_nexus").setLevel(logging.DEBUG if arguments.dev else logging.CRITICAL)
+
+
+def _trace(arguments: argparse.Namespace) -> int:
+    from codex_nexus.config.file import home_folder
+    from codex_nexus.service import tracing
+
+    address = tracing.panel_address(home_folder(), arguments.port)
+    if not arguments.id:
+        tracing.show(address, print)
+        return 0
+    tracing.write(address, arguments.id, arguments.out, print, words=arguments.words)
+    if arguments.words and not arguments.out:
+        tracing.warn(lambda text: print(text, file=sys.stderr))
+    return 0
 
 
 def _service(arguments: argparse.Namespace) -> int:
@@ -277,15 +324,17 @@ def _check(_: argparse.Namespace) -> int:
     from codex_nexus import snapshot
     from codex_nexus.config.file import home_folder, load
     from codex_nexus.config.model import unknown_providers
+    from codex_nexus.routing import vision_doubt
 
     home = home_folder()
     there = home / "config.json"
     loaded = load(home, look_only=True)
-    known = snapshot.load_catalogue(home).providers
-    problems = loaded.problems + unknown_providers(loaded.config, known.__contains__)
+    known = snapshot.load_catalogue(home)
+    problems = loaded.problems + unknown_providers(loaded.config, known.providers.__contains__)
     if problems:
         raise ConfigError(str(there), problems)
-    for note in loaded.notes:
+    doubt = vision_doubt(snapshot.build(loaded.config, known))
+    for note in (*loaded.notes, *filter(None, [doubt])):
         print(note)
     said = there if there.exists() else "No config.json, the defaults"
     print(f"{said}: good. Default provider: {loaded.config.provider}.")
@@ -306,6 +355,8 @@ _VERBS = {
     "doctor": _doctor,
     "models": _models,
     "probe": _probe,
+    "usage": _usage,
+    "trace": _trace,
     "service": _service,
     "check": _check,
     "version": _version,

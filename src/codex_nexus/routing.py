@@ -209,3 +209,23 @@ def usable_keys(snapshot: Snapshot, record: ProviderRecord, caller: Caller, rout
         f"There is no API key for {record.name}{why}: set 'provider_api_keys.{record.id}' in config.json "
         "(or send your own key as a Bearer token)."
     )
+
+
+def vision_doubt(snapshot: Snapshot) -> str:
+    """Why `vision_model` may not be able to describe images, for its owner; empty when nothing speaks against it."""
+    named = snapshot.config.vision_model
+    if not named:
+        return ""
+    provider, _, model = named.partition("/")
+    record = snapshot.catalogue.providers[provider]
+    if snapshot.catalogue.dialect(provider, model).images == "none":
+        return f"vision_model: '{named}' takes no images itself; name a model that does."
+    if record.models and record.model(model) is None and model != record.default_model:
+        return f"vision_model: '{model}' is none of the models known of {record.name}; whether it sees is not known."
+    if not record.base_url:
+        return f"vision_model: {record.name} has no address; set 'custom_upstream'."
+    try:
+        usable_keys(snapshot, record, Caller(owner=True))
+    except NoKey as error:
+        return f"vision_model: {error.message}"
+    return ""

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codex_nexus.config.model import (
+    Budget,
     Config,
     ModelRoute,
     Retry,
@@ -37,6 +38,7 @@ DEFAULTS: dict[str, Any] = {
     "vision_model": "",
     "provider_api_keys": {},
     "provider_addresses": {},
+    "budgets": {},
     "access_token": Secret(),
     "allowed_origins": (),
     "body_limit_mb": 64,
@@ -71,6 +73,7 @@ READ: dict[str, tuple[Any, Any]] = {
         {"kimi": (Secret("sk-1"),), "zai": (Secret("sk-2"), Secret("env:ZAI"))},
     ),
     "provider_addresses": ({"kimi": "https://api.moonshot.cn/v1"}, {"kimi": "https://api.moonshot.cn/v1"}),
+    "budgets": ({"*": {"turns_per_day": 9}}, {"*": Budget(turns_per_day=9)}),
     "access_token": ("nexus-1", Secret("nexus-1")),
     "allowed_origins": (["https://example.org", "*"], ("https://example.org", "*")),
     "body_limit_mb": (1, 1),
@@ -305,7 +308,8 @@ def test_every_provider_that_is_named_must_exist() -> None:
             "provider_api_keys": {"p2": "k", "kimi": "k"},
             "model_overrides": {"p3": {}},
             "provider_proxies": {"p4": "direct"},
-            "model_routes": {"gpt-5": {"provider": "p5", "fallbacks": [{"provider": "kimi"}, {"provider": "p6"}]}},
+            "budgets": {"*": {"turns_per_day": 1}, "p5": {"turns_per_day": 1}},
+            "model_routes": {"gpt-5": {"provider": "p6", "fallbacks": [{"provider": "kimi"}, {"provider": "p7"}]}},
         }
     )
     problems = unknown_providers(config, {"kimi"}.__contains__)
@@ -314,10 +318,35 @@ def test_every_provider_that_is_named_must_exist() -> None:
         "provider_api_keys.p2",
         "model_overrides.p3",
         "provider_proxies.p4",
+        "budgets.p5",
         "model_routes.gpt-5.provider",
         "model_routes.gpt-5.fallbacks[1].provider",
     ]
     assert all(f"'p{n + 1}'" in problem for n, problem in enumerate(problems))
+
+
+@pytest.mark.parametrize(
+    ("budgets", "path", "word"),
+    [
+        ({"kimi": {"tokens_per_day": 0}}, "budgets.kimi.tokens_per_day", "it is 0"),
+        ({"kimi": {"tokens_per_day": 1.5}}, "budgets.kimi.tokens_per_day", "whole number"),
+        ({"kimi": {"turns_per_day": "many"}}, "budgets.kimi.turns_per_day", "whole number"),
+        ({"*": {"cost_per_day": -1}}, "budgets.*.cost_per_day", "it is -1"),
+        ({"kimi": {"tokens": 5}}, "budgets.kimi.tokens", "tokens_per_day, turns_per_day, cost_per_day"),
+        ({"kimi": {}}, "budgets.kimi", "nothing is limited"),
+        ({"kimi": 5}, "budgets.kimi", "an object"),
+        ([], "budgets", "an object"),
+    ],
+)
+def test_a_budget_that_is_wrong_is_told(budgets: Any, path: str, word: str) -> None:
+    [problem] = read_config({"budgets": budgets})[2]
+    assert problem.startswith(f"{path}: ")
+    assert word in problem
+
+
+def test_a_budget_is_written_as_it_stood() -> None:
+    raw = {"budgets": {"*": {"cost_per_day": 2.5}, "kimi": {"tokens_per_day": 5_000_000, "turns_per_day": 100}}}
+    assert json.loads(json.dumps(written(read(raw), {}))) == raw
 
 
 def test_every_key_is_described() -> None:

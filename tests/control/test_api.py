@@ -315,6 +315,7 @@ async def test_local_servers_are_found_for_what_they_are(home: Path) -> None:
     assert (sglang["refusal"], sglang["hint"]) == (
         "SGLang: no (401)", "Give its key as provider_api_keys.sglang in config.json.",
     )  # fmt: skip
+    assert (sglang["wants_key"], llamacpp["wants_key"]) == (True, False)
 
 
 # --- the rest

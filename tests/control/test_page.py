@@ -53,6 +53,7 @@ def test_every_word_that_the_page_asks_for_is_there_and_the_other_way_round() ->
     assert not asked - known.keys()
     spelt = {key for key in known if f'"{key}"' in code}
     built = {"nav", "state", "figure", "traffic", "outcome", "injection", "problem", "key", "help", "models", "guide"}
+    built |= {"usage"}
     assert not {key for key in known.keys() - spelt if key.split(".")[0] not in built}
 
 
@@ -73,7 +74,7 @@ def test_every_state_has_its_words() -> None:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts_are_short_and_cannot_run_a_string(name: str) -> None:
     text = FILES[name]
-    longest = 200 if not name.startswith("words-") else 300
+    longest = 200 if not name.startswith("words-") else 400
     assert len([line for line in text.splitlines() if line.strip()]) <= longest
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|\beval\b|new Function|document\.write", text)
 
@@ -90,4 +91,4 @@ def test_the_page_asks_nobody_else() -> None:
 
 
 def test_the_page_is_light() -> None:
-    assert sum(len(gzip.compress(text.encode())) for text in FILES.values()) < 64_000
+    assert sum(len(gzip.compress(text.encode())) for text in FILES.values()) < 70_000

@@ -82,6 +82,17 @@ async def test_wrong_providers_json(chain: Chain) -> None:
     assert "no_such_field" in found["providers"].sentence
 
 
+async def test_a_vision_model_that_cannot_see(chain: Chain) -> None:
+    chain.config["vision_model"] = "deepseek/deepseek-v4-pro"
+    chain.write()
+    found = await chain.examine()
+    assert found["config.vision"].state == "warning"
+    assert "takes no images itself" in found["config.vision"].sentence
+    chain.config["vision_model"] = "acme/eyes"
+    chain.write()
+    assert "config.vision" not in await chain.examine()
+
+
 async def test_others_may_read_the_keys(chain: Chain) -> None:
     chain.offline = True
     (chain.home / "config.json").chmod(0o644)

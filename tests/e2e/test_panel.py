@@ -159,6 +159,30 @@ def test_errors_are_told_in_sentences(page: Page, panel: PanelProcess, upstream:
     expect(page.locator(".fault-list")).to_contain_text("Insufficient balance")
 
 
+@LANGUAGES
+def test_usage_and_budgets_stand_in_the_overview(
+    page: Page, panel: PanelProcess, upstream: Upstream, language: str
+) -> None:
+    upstream.script(sse(GOOD))
+    open_panel(page, panel, "settings", language=language)
+    key(page, "budgets").fill("custom turns_per_day 1\ncustom tokens_per_day 23\n* cost_per_day 2.5")
+    key(page, "save-restart").click()
+    expect(page.locator("aside.bar")).to_be_hidden()
+    budgets = {"custom": {"turns_per_day": 1, "tokens_per_day": 23}, "*": {"cost_per_day": 2.5}}
+    assert written(panel)["budgets"] == budgets
+    page.locator("nav a[href='#/playground']").click()
+    key(page, "send").click()
+    expect(page.get_by_test_id("answer")).to_contain_text("from upstream.")
+    page.locator("nav a[href='#/overview']").click()
+    expect(page.locator('.usage [data-span="today"]')).to_contain_text("19")
+    expect(page.locator('.usage [data-span="today"]')).to_contain_text("33 %")
+    expect(page.locator('.usage [data-state="reached"]')).to_have_count(1)
+    expect(page.locator('.usage [data-state="nearly"]')).to_have_count(1)
+    expect(page.locator('.usage [data-state="good"]')).to_contain_text("$2.50")
+    page.locator("nav a[href='#/settings']").click()
+    expect(key(page, "budgets")).to_have_value(re.compile("custom tokens_per_day 23"))
+
+
 def test_codex_is_connected_and_disconnected(page: Page, panel: PanelProcess, tmp_path: Path) -> None:
     open_panel(page, panel)
     expect(page.locator(".injection")).to_have_attribute("data-state", "absent")
@@ -499,6 +523,38 @@ def test_the_guide_leads_from_nothing_to_a_streamed_answer(
     assert written(fresh_panel)["provider"] == "custom"
     key(page, "guide-done").click()
     expect(page.locator("tr[data-status=completed]")).to_have_count(1)
+
+
+LOCAL: dict[str, Any] = {
+    "providers": [],
+    "others": [
+        {"id": name, "name": name, "address": "http://127.0.0.1:1/v1", "models": [], "refusal": "", "hint": "hint"} | more
+        for name, more in {
+            "vllm": {"usual": True, "refusal": "no (401)", "wants_key": True},
+            "sglang": {"usual": True, "refusal": "Loading model (503)", "wants_key": False},
+            "ollama": {"usual": True, "wants_key": False},
+            "llamacpp": {"usual": False, "models": ["a"], "wants_key": False},
+        }.items()
+    ],
+}
+
+
+@LANGUAGES
+def test_the_guide_shows_local_servers_that_need_something_first(
+    page: Page, fresh_panel: PanelProcess, language: str
+) -> None:
+    page.route("**/nexus-ctrl/local", lambda route: route.fulfill(json=LOCAL))
+    open_panel(page, fresh_panel, language=language)
+    said = {
+        "en": ["wants its key", "loading its model", "no model yet", "runs at http://127.0.0.1:1/v1"],
+        "zh": ["需要它的密钥", "正在加载模型", "还没有模型", "运行在 http://127.0.0.1:1/v1"],
+    }[language]
+    for name, words in zip(["vllm", "sglang", "ollama", "llamacpp"], said, strict=True):
+        expect(page.locator(f'.tile[data-provider="{name}"]')).to_contain_text(words)
+    assert page.locator("div.tile.still").count() == 3
+    page.locator('button.tile[data-provider="vllm"]').click()
+    expect(page.locator(".guide-body h2")).to_contain_text({"en": "A key for", "zh": "的密钥"}[language])
+    expect(key(page, "guide-key")).to_be_visible()
 
 
 def beginner(panel: PanelProcess, codex: CodexHome, upstream: Upstream) -> None:

@@ -270,3 +270,72 @@ def test_a_closed_terminal_ends_it(flags: tuple[str, ...], upstream: Upstream, t
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert not [pid for pid in workers.values() if alive(pid)]
+
+
+async def test_recorded_turns_of_all_are_seen_and_switched_in_the_panel(team: Team) -> None:
+    async def get(path: str) -> Any:
+        async with team.client.get(f"{team.panel}/{path}", headers={"Authorization": ""}) as reply:
+            return await reply.json()
+
+    async def switch(keep: int) -> None:
+        headers = {"x-nexus-csrf": (await get("session"))["token"], "Authorization": ""}
+        async with team.client.post(f"{team.panel}/traces", json={"keep": keep}, headers=headers) as reply:
+            assert reply.status == 200, await reply.text()
+
+    async def owners() -> set[str]:
+        return {row["id"].partition("-")[0] if "-" in row["id"] else "0" for row in (await get("traces"))["traces"]}
+
+    await switch(5)
+    for number in team.workers:
+        others = [pid for other, pid in team.workers.items() if other != number]
+        with stopped(others[0]), stopped(others[1]):
+            await team.ask()
+    assert await owners() == {"0", "1", "2"}
+    for row in (await get("traces"))["traces"]:
+        for name in (row["id"], row["turn"]):
+            assert (await get(f"traces/{name}"))["turn"]["turn"] == row["turn"]
+    told = await get("traces")
+
+    async def all_in_the_status() -> bool:
+        return sorted((await get("status"))["recording"]["turns"]) == sorted(row["turn"] for row in told["traces"])
+
+    await soon(all_in_the_status)
+    with stopped(team.workers[1]):
+        assert await owners() == {"0", "2"}
+
+    # a worker that is started again records like the others
+    os.kill(team.workers[2], signal.SIGKILL)
+
+    async def again() -> bool:
+        if len(team.workers) < COUNT:
+            return False
+        with stopped(team.workers[0]), stopped(team.workers[1]):
+            await team.ask()
+        return "2" in await owners()
+
+    await soon(again)
+    await switch(0)
+    assert await owners() == set()
+
+
+async def test_each_worker_has_a_log_file_of_its_own(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.script(HELLO)
+    process = GatewayProcess(tmp_path, upstream.base_url)
+    process.flags = ("--workers", "2", "--log-file", str(tmp_path / "logs" / "nexus.log"))
+    with process:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(force_close=True)) as client:
+            team = Team(process, client)
+
+            async def both() -> bool:
+                return len(team.workers) == 2
+
+            await soon(both)
+            for number in (0, 1):
+                with stopped(team.workers[1 - number]):
+                    await team.ask()
+    logs = {path.name: path.read_text("utf-8") for path in (tmp_path / "logs").iterdir()}
+    assert set(logs) == {"nexus.log", "nexus.1.log", "nexus.2.log"}
+    assert "Codex Nexus running: http" in logs["nexus.1.log"]
+    assert all(logs[name].count("custom/scripted completed") == 1 for name in ("nexus.1.log", "nexus.2.log")), logs
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "logs").iterdir())

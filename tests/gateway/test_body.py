@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
@@ -97,6 +98,28 @@ async def test_a_damaged_body_is_refused(gateway: Served, packing: str, body: by
     assert reply.status == 400
     assert reply.error["type"] == "invalid_request_error"
     assert reply.error["code"] in ("invalid_encoding", "invalid_json")
+
+
+CUTS = {
+    "gzip": gzip.compress(BODY),
+    "deflate": zlib.compress(BODY),
+    "zstd": zstandard.compress(BODY),
+    "zstd, of text": zstandard.ZstdCompressor(write_content_size=False).compress(BODY),
+    "zstd, with a checksum": zstandard.ZstdCompressor(write_checksum=True).compress(BODY),
+    "zstd, of noise": zstandard.compress(os.urandom(500)),
+    "zstd, two frames": zstandard.compress(BODY) * 2,
+}
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_a_body_that_was_cut_is_told_as_such_wherever_it_was_cut(name: str) -> None:
+    whole, packing = CUTS[name], name.partition(",")[0]
+    assert unpacked(whole, packing, MIB)
+    ends: set[int] = {len(whole) // 2} if "two" in name else set()
+    for size in set(range(1, len(whole))) - ends:
+        with pytest.raises(RequestError, match="compressed body is cut or broken") as raised:
+            unpacked(whole[:size], packing, MIB)
+        assert raised.value.code == "invalid_encoding"
 
 
 @pytest.mark.parametrize("packing", ["br", "compress", "gzip, br", "snappy", "gzip;q=1"])

@@ -15,6 +15,7 @@ from aiohttp import web
 from codex_nexus.gateway import live
 from codex_nexus.service import listener
 from codex_nexus.sessions.store import StoredTurn
+from codex_nexus.sessions.usage import Usage
 from codex_nexus.translate.turn import Turn
 from tests import oracle
 from tests.gateway.conftest import Serve
@@ -84,7 +85,7 @@ async def read_the_beginning(response: aiohttp.ClientResponse) -> None:
         pass
 
 
-@pytest.mark.parametrize("store", [True, False])
+@pytest.mark.parametrize("kept", [True, False])
 @pytest.mark.parametrize(
     ("answer", "read"),
     [
@@ -100,10 +101,10 @@ async def test_upstream_is_let_go_when_the_client_goes(
     upstream: Upstream,
     answer: Answer,
     read: Callable[[aiohttp.ClientResponse], Awaitable[None]],
-    store: bool,
+    kept: bool,
 ) -> None:
     upstream.script(answer)
-    response = await gateway.open(store=store)
+    response = await gateway.open(store=kept)
     await read(response)
     response.close()
     await let_go(upstream)
@@ -362,7 +363,7 @@ async def test_a_fault_of_ours_still_gives_the_stream_its_ending(
 async def test_a_fault_of_ours_in_a_begun_stream_still_gives_it_its_ending(
     gateway: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def faulty(*_: Any) -> Any:
+    async def faulty(*_: Any, **__: Any) -> Any:
         await asyncio.sleep(0.4)
         raise ZeroDivisionError
 
@@ -502,6 +503,9 @@ class SlowStore:
 
     async def resource(self, response_id: str, owner: str) -> None:
         return None
+
+    async def add_usage(self, usage: Usage) -> None:
+        """Nothing is kept."""
 
     async def prune(self, before: int) -> int:
         return 0

@@ -120,6 +120,18 @@ async def test_a_list_that_did_not_change_is_not_sent_again(gateway: Served) -> 
     assert (await gateway.get("/v1/models", {"If-None-Match": '"other"'})).status == 200
 
 
+@pytest.mark.parametrize("form", ["W/{}", '"other", {}', '"other",W/{} , "third"', "*"])
+async def test_the_tag_is_found_in_every_form_that_http_allows(gateway: Served, form: str) -> None:
+    tag = (await gateway.get("/v1/models")).headers["ETag"]
+    reply = await gateway.get("/v1/models", {"If-None-Match": form.format(tag)})
+    assert (reply.status, reply.headers["ETag"], reply.headers["x-models-etag"]) == (304, tag, tag)
+
+
+@pytest.mark.parametrize("form", ['"other"', 'W/"other", "third"', "", "nonsense", '"'])
+async def test_another_tag_is_not_found(gateway: Served, form: str) -> None:
+    assert (await gateway.get("/v1/models", {"If-None-Match": form})).status == 200
+
+
 async def test_the_tag_is_told_with_every_answer(gateway: Served, upstream: Upstream) -> None:
     upstream.script(HELLO)
     tag = (await gateway.get("/v1/models")).headers["ETag"]
@@ -170,3 +182,35 @@ async def test_codex_may_send_images_when_another_model_looks_at_them(
     models = (await gateway.get("/v1/models", CODEX)).json["models"]
     blind = next(model for model in models if model["slug"].endswith("blind"))
     assert blind["input_modalities"] == modalities
+
+
+DOT = "data:image/png;base64,iVBORw0KGgo="
+IMAGE: list[dict[str, Any]] = [{"role": "user", "content": [{"type": "input_image", "image_url": DOT}]}]
+
+
+async def test_images_of_models_that_nobody_describes_are_tried_and_a_refusal_is_remembered(
+    gateway: Served, upstream: Upstream
+) -> None:
+    before = await gateway.get("/v1/models", CODEX)
+    assert before.json["models"][0]["input_modalities"] == ["text", "image"]
+    upstream.script(status(400, {"error": {"message": "This model does not support image input."}}), HELLO, HELLO)
+    assert (await gateway.create(CODEX, input=IMAGE)).status == 200
+    after = await gateway.get("/v1/models", CODEX)
+    assert after.json["models"][0]["input_modalities"] == ["text"]
+    assert after.headers["ETag"] != before.headers["ETag"]
+
+
+async def test_what_a_provider_says_of_images_counts(serve: Serve, upstream: Upstream) -> None:
+    told = [("blind", ["text"]), ("eyes", ["text", "image"])]
+    listed = [{"id": name, "architecture": {"input_modalities": modes}} for name, modes in told]
+    upstream.no_models = (200, {"data": listed})
+    gateway = await serve()
+    models = (await gateway.get("/v1/models", CODEX)).json["models"]
+    assert [(model["slug"], model["input_modalities"]) for model in models] == told
+
+
+async def test_a_provider_that_takes_no_images_is_offered_none(serve: Serve, upstream: Upstream) -> None:
+    known = providers(house={"base_url": upstream.base_url, "local": True, "dialect": {"images": "none"}})
+    gateway = await serve(known, provider="house")
+    models = (await gateway.get("/v1/models", CODEX)).json["models"]
+    assert [model["input_modalities"] for model in models] == [["text"]]

@@ -16,6 +16,7 @@ from codex_nexus.service import tending
 from codex_nexus.sessions.opening import open_store
 from codex_nexus.sessions.sqlite import SqliteStore
 from codex_nexus.sessions.store import SessionStore, StoredTurn
+from codex_nexus.sessions.usage import Usage
 from tests.gateway.conftest import Serve
 from tests.postgres_server import PostgresServer
 from tests.upstream import Upstream, finish, sse, text
@@ -100,6 +101,9 @@ class SlowStore:
     async def put(self, turn: StoredTurn) -> None:
         self.puts += 1
         await asyncio.sleep(3600)
+
+    async def add_usage(self, usage: Usage) -> None:
+        """Nothing is kept."""
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -12,6 +12,7 @@ import pytest
 
 from codex_nexus.errors import StoreError
 from codex_nexus.sessions.store import SessionStore, StoredTurn
+from codex_nexus.sessions.usage import Usage
 from tests.gateway.conftest import UPSTREAM_KEY, Serve
 from tests.serving import CODEX, Served
 from tests.upstream import Upstream, call, cut, finish, reasoning, sse, status, text, usage
@@ -381,6 +382,9 @@ class BrokenStore:
 
     async def resource(self, response_id: str, owner: str) -> None:
         raise StoreError("The session store cannot be read.")
+
+    async def add_usage(self, usage: Usage) -> None:
+        raise StoreError("The session store cannot be written.")
 
     async def prune(self, before: int) -> int:
         raise StoreError("The session store cannot be written.")

@@ -8,6 +8,7 @@ from codex_nexus.gateway.traffic import Traffic, TurnRecord
 from tests.gateway.conftest import Serve
 from tests.serving import CODEX, Served, until
 from tests.upstream import Upstream, cut, finish, sse, stall, status, text, usage
+from tests.worlds import providers
 
 HELLO = sse([text("hi"), finish(), usage(12, 5, cached=3, thought=2)])
 
@@ -106,3 +107,31 @@ async def test_a_turn_that_finds_no_route_or_key_is_in_the_book(serve: Serve, up
     assert record.fault == reply.error["message"]
     assert (gateway.gateway.traffic.turns, gateway.gateway.traffic.failures) == (1, 1)
     assert upstream.requests == []
+
+
+async def test_the_one_whose_fault_is_told_is_in_the_book(
+    serve: Serve, upstream: Upstream, other_upstream: Upstream
+) -> None:
+    known = providers(first={"base_url": upstream.base_url}, second={"base_url": other_upstream.base_url})
+    behind: list[dict[str, str]] = [{"provider": "second", "model": "b"}]
+    gateway = await serve(
+        known,
+        provider="first",
+        provider_api_keys={"first": "key-of-first", "second": "key-of-second"},
+        model_routes={"gpt-5": {"provider": "first", "model": "a", "fallbacks": behind}},
+        retry={"attempts": 1},
+    )
+    upstream.script(status(503, {"error": {"message": "first is down"}}))
+    other_upstream.script(status(503, {"error": {"message": "second is down"}}))
+    for ask in (
+        gateway.create(),
+        gateway.create(CODEX, stream=True),
+        gateway.ask("POST", "/v1/chat/completions", {"model": "gpt-5", "messages": []}),
+    ):
+        assert "second is down" in (await ask).error["message"]
+        record = await last(gateway)
+        assert (record.upstream, record.status) == ("second/b", "refused")
+        assert "second is down" in record.fault
+    upstream.script(status(400, {"error": {"message": "bad request"}}))
+    await gateway.create()
+    assert (await last(gateway)).upstream == "first/a"

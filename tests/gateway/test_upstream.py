@@ -58,7 +58,7 @@ REFUSALS: dict[str, tuple[Answer, str, Told, Told]] = {
     "400 too long": (status(400, error(OVERFLOW)), OVERFLOW, OVERFLOWN, OVERFLOWN),
     "401": (
         status(401, error("no such key", code="invalid_api_key")),
-        "no such key (401)",
+        "no such key (401). Check the key: 'provider_api_keys.",
         (401, "authentication_error", "invalid_api_key"),
         FINAL_TO_CODEX,
     ),
@@ -78,6 +78,18 @@ REFUSALS: dict[str, tuple[Answer, str, Told, Told]] = {
         status(404, error("The model `x` does not exist", code="model_not_found")),
         "The model `x` does not exist (404)",
         (404, "invalid_request_error", "model_not_found"),
+        FINAL_TO_CODEX,
+    ),
+    "404 of no API": (
+        status(404, {"status": 404, "error": "Not Found", "path": "/v4/v1/chat/completions"}),
+        "Not Found (404). Nothing is served at http://127.0.0.1:",
+        (404, "invalid_request_error", None),
+        FINAL_TO_CODEX,
+    ),
+    "400 with its status as a code": (
+        status(400, error("no such role", code=400)),
+        "no such role (400)",
+        (400, "invalid_request_error", None),
         FINAL_TO_CODEX,
     ),
     "413": (
@@ -205,6 +217,59 @@ async def test_a_page_in_place_of_an_answer_fails_the_turn(gateway: Served, upst
     upstream.script(status(200, "<html>Sign in</html>", {"Content-Type": "text/html"}))
     story = await gateway.stream()
     assert (story.status, story.code) == ("failed", "server_error")
+
+
+NO_API = {
+    "a page": ("text/html; charset=utf-8", b"<!doctype html><title>Sign in</title>"),
+    "a page without its name": ("application/octet-stream", b"\n <html><body>Sign in</body></html>"),
+    "words": ("text/plain", b"Ollama is running"),
+    "JSON of something else": ("application/json", b'{"hello": "world"}'),
+    "an empty list": ("application/json", b"[]"),
+    "a page as JSON": ("application/json", b"<html>Sign in</html>"),
+}
+
+
+@pytest.mark.parametrize("case", NO_API)
+@pytest.mark.parametrize("headers", [{}, CODEX], ids=["plain", "codex"])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_is_no_such_api_is_told_with_its_address(
+    serve: Serve, upstream: Upstream, case: str, headers: dict[str, str], stream: bool
+) -> None:
+    record = {"base_url": upstream.base_url, "local": True, "query": {"api-version": "secret-in-query"}}
+    gateway = await serve(providers(house=record), provider="house")
+    kind, body = NO_API[case]
+    upstream.script(raw(body, kind))
+    reply = await gateway.create(headers, stream=stream)
+    error = reply.error if reply.status != 200 else (reply.story.response if stream else reply.json)["error"]
+    where = f"{upstream.base_url}/chat/completions is no Chat Completions API (200, {kind.partition(';')[0]})"
+    assert where in error["message"]
+    assert error["code"] == "server_error"
+    assert "secret-in-query" not in error["message"]
+
+
+async def test_a_page_on_the_other_wire_is_called_by_its_name(serve: Serve, upstream: Upstream) -> None:
+    known = providers(house={"base_url": upstream.base_url, "local": True, "dialect": {"wire": "responses"}})
+    gateway = await serve(known, provider="house")
+    upstream.script(raw(*NO_API["a page"][::-1]))
+    assert "/responses is no Responses API (200, text/html)" in (await gateway.stream()).response["error"]["message"]
+
+
+@pytest.mark.parametrize("case", NO_API)
+async def test_a_fallback_takes_over_from_what_is_no_api(
+    serve: Serve, upstream: Upstream, other_upstream: Upstream, case: str
+) -> None:
+    gateway = await serve(**fallback(upstream, other_upstream))
+    upstream.script(raw(*NO_API[case][::-1]))
+    other_upstream.script(HELLO)
+    assert (await gateway.stream()).text == "hi"
+
+
+async def test_a_stream_may_call_itself_plain_text(gateway: Served, upstream: Upstream) -> None:
+    said = b'data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\n'
+    for kind in ("text/plain", "text/html", "application/octet-stream"):
+        for begin in (b"", b"\n", b": hello\n\n", b"event: x\n"):
+            upstream.script(raw(begin + said, kind))
+            assert (await gateway.stream()).text == "hi"
 
 
 # --- what is sent

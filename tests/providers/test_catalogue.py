@@ -59,6 +59,7 @@ FAMILIES = {
     "mistral-medium-3.5": "mistral",
     "magistral-medium-latest": "mistral",
     "openai/gpt-5.5": "openai",
+    "openai/gpt-4.1": "openai",
     "o4-mini": "openai",
     "anthropic/claude-opus-5": "claude",
     "doubao-seed-2-1-pro-260628": "seed",

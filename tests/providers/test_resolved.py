@@ -239,6 +239,10 @@ def test_others() -> None:
     _has("qwen", "glm-5.2", reasoning_param="enable_thinking", tool_choice=("auto",), extra_body={})
     _has("qwen", "qwen3.7-max", reasoning_param="enable_thinking", tool_choice_thinking=("auto", "none"))
     _has("azure", "gpt-5.5", max_tokens_field="max_completion_tokens", strict="keep", images="data+url")
+    for model in ("MiniMax-M2.7", "grok-4.20-non-reasoning", "gpt-4.1"):
+        _has("custom", model, reasoning_param="none")
+    _has("gemini", "gemini-2.5-flash", efforts=("none", "low", "medium", "high"), thinking_off="allowed")
+    _has("gemini", "gemini-2.5-pro", efforts=("low", "medium", "high"), thinking_off="refused")
     _has("custom", "gpt-5.5", efforts=("none", "low", "medium", "high", "xhigh"), reasoning_replay="never")
     _has("nvidia", "moonshotai/kimi-k2.6", reasoning_replay="never", parallel_tool_calls="omit", reasoning_param="none")
     _has("together", "Qwen/Qwen3.7-Max", reasoning_param="template_kwargs", reasoning_field="reasoning")

@@ -23,6 +23,7 @@ from codex_nexus.sessions.store import (
     StoredItem,
     StoredTurn,
 )
+from codex_nexus.sessions.usage import Place, Spent
 
 OWNER = ""
 Open = Callable[[], Awaitable[SessionStore]]
@@ -359,6 +360,54 @@ class TestStore:
         assert sizes.content > 50
         assert sizes.disk > 10_000
 
+    # --- usage
+
+    async def test_usage_adds_up(self, store: SessionStore, another: Open) -> None:
+        a, b = Place("2026-01-02", "kimi", "k3"), Place("2026-01-02", "kimi", "k3", "somebody")
+        await store.add_usage({a: Spent(1, 0, 100, 80, 20, 5, 7, 1), b: Spent(1, 1)})
+        other = await another()
+        await other.add_usage({a: Spent(2, 1, 10, 8, 2, 1, 1 << 60, 1), Place("2026-01-01", "zai", "glm"): Spent(1)})
+        assert await store.usage("2026-01-02") == {a: Spent(3, 1, 110, 88, 22, 6, (1 << 60) + 7, 2), b: Spent(1, 1)}
+        assert set(await store.usage("2026-01-01")) == {a, b, Place("2026-01-01", "zai", "glm")}
+        assert await store.usage("2026-01-03") == {}
+
+    async def test_usage_of_a_day_and_a_caller_by_provider(self, store: SessionStore) -> None:
+        day = "2026-01-02"
+        await store.add_usage(
+            {
+                Place(day, "kimi", "a"): Spent(1, input_tokens=3),
+                Place(day, "kimi", "b"): Spent(2, input_tokens=4),
+                Place(day, "zai", "a"): Spent(5),
+                Place(day, "kimi", "a", "somebody"): Spent(9),
+                Place("2026-01-01", "kimi", "a"): Spent(9),
+            }
+        )
+        assert await store.used(day, OWNER) == {"kimi": Spent(3, input_tokens=7), "zai": Spent(5)}
+        assert await store.used(day, "somebody") == {"kimi": Spent(9)}
+        assert await store.used("2026-01-03", OWNER) == {}
+
+    async def test_processes_that_add_at_once_lose_nothing(self, another: Open) -> None:
+        stores = [await another() for _ in range(3)]
+        places = [Place("2026-01-02", "kimi", f"m{n}") for n in range(20)]
+        orders = [places, places[::-1], places[7:] + places[:7]]
+        await asyncio.gather(
+            *(
+                store.add_usage({place: Spent(1, input_tokens=2) for place in order})
+                for store, order in zip(stores, orders, strict=True)
+                for _ in range(10)
+            )
+        )
+        assert await stores[0].usage("2026-01-02") == {place: Spent(30, input_tokens=60) for place in places}
+
+    async def test_usage_outlives_responses_and_is_forgotten_by_its_own_age(self, store: SessionStore) -> None:
+        old, new = Place("2025-01-01", "kimi", "a"), Place("2026-01-02", "kimi", "a")
+        await store.add_usage({old: Spent(1), new: Spent(1)})
+        await store.prune(int(time.time()))
+        await store.shrink(0)
+        assert set(await store.usage("")) == {old, new}
+        assert await store.forget_usage("2026-01-02") == 1
+        assert set(await store.usage("")) == {new}
+
     # --- what goes wrong
 
     async def test_after_closing_there_are_only_errors(self, another: Open) -> None:
@@ -381,3 +430,21 @@ class TestStore:
         )
         assert [type(result) for result in results if result is not None] == [StoreError]
         assert (await store.sizes()).turns == 41
+
+
+async def test_a_postgresql_schema_of_the_version_before_is_brought_up_to_date(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url: str = request.getfixturevalue("postgres").new_database()
+    psycopg = pytest.importorskip("psycopg")
+    store = await asyncio.to_thread(open_store, url, tmp_path)
+    await store.put(turn("r1"))
+    await store.close()
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("DROP TABLE codex_nexus.usage")
+        db.execute("UPDATE codex_nexus.version SET version = 2")
+    store = await asyncio.to_thread(open_store, url, tmp_path)
+    await store.add_usage({Place("2026-01-02", "kimi", "k3"): Spent(1)})
+    assert await store.used("2026-01-02", OWNER) == {"kimi": Spent(1)}
+    assert await told(store, "r1") == ["ask r1", "answer r1"]
+    await store.close()

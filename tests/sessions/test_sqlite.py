@@ -20,6 +20,7 @@ from codex_nexus.errors import StoreError
 from codex_nexus.sessions import sqlite
 from codex_nexus.sessions.sqlite import SqliteStore
 from codex_nexus.sessions.store import StoredTurn
+from codex_nexus.sessions.usage import Place, Spent
 
 OWNER = ""
 
@@ -317,10 +318,58 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(path: Path) -> 
     assert names(path.parent) == {"nexus.db", copy.name}
 
 
+_SECOND = """
+CREATE TABLE responses (
+    n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, prev TEXT, thread TEXT NOT NULL, owner TEXT NOT NULL,
+    created BIGINT NOT NULL, status TEXT NOT NULL, conversation TEXT, context_end BIGINT NOT NULL DEFAULT 0,
+    input BLOB NOT NULL, output BLOB NOT NULL, resource BLOB NOT NULL
+);
+CREATE INDEX responses_thread ON responses (thread);
+CREATE TABLE threads (id TEXT PRIMARY KEY, used BIGINT NOT NULL, bytes BIGINT NOT NULL);
+CREATE INDEX threads_used ON threads (used);
+CREATE TABLE running (id TEXT PRIMARY KEY, runner TEXT NOT NULL, beat REAL NOT NULL, cancel INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE events (
+    response TEXT NOT NULL, first BIGINT NOT NULL, last BIGINT NOT NULL, at BIGINT NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (response, first)
+);
+CREATE INDEX events_at ON events (at);
+CREATE TABLE conversations (id TEXT PRIMARY KEY, owner TEXT NOT NULL, created BIGINT NOT NULL, metadata BLOB NOT NULL);
+CREATE TABLE items (
+    n INTEGER PRIMARY KEY, conversation TEXT NOT NULL, id TEXT NOT NULL, data BLOB NOT NULL, UNIQUE (conversation, id)
+);
+CREATE INDEX items_conversation ON items (conversation, n);
+INSERT INTO responses VALUES (1, 'r1', NULL, 'r1', '', 10, 'completed', NULL, 0, '["ask"]', '["answer"]', '{}');
+INSERT INTO threads VALUES ('r1', 10, 19);
+PRAGMA user_version = 2;
+"""
+
+
+async def test_a_file_of_the_second_version_is_brought_up_to_date(path: Path) -> None:
+    path.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.executescript(_SECOND)
+    async with opened(path) as store:
+        assert len(await store.history("r1", OWNER) or []) == 2
+        await store.add_usage({Place("2026-01-02", "kimi", "k3"): Spent(1)})
+        assert await store.usage("2026-01-02") == {Place("2026-01-02", "kimi", "k3"): Spent(1)}
+        assert (await store.sizes()).turns == 1
+    copy = path.with_name("nexus.db.version-2.bak")
+    assert rows(copy) == 1
+    with contextlib.closing(sqlite3.connect(path)) as old, contextlib.closing(sqlite3.connect(":memory:")) as new:
+        new.executescript(sqlite.schema.sqlite_from(0))
+        assert tables(old) == tables(new)
+
+
+def tables(db: sqlite3.Connection) -> dict[str, list[tuple[str, str]]]:
+    """Every table with its columns and their types."""
+    names = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return {name: [row[1:3] for row in db.execute(f"PRAGMA table_info({name})")] for name in names}
+
+
 async def test_a_change_of_version_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     of_first_version(path)
     with monkeypatch.context() as broken:
-        broken.setattr(sqlite.schema, "SQLITE_FROM_1", sqlite.schema.SQLITE_FROM_1 + "CREATE TABLE oops (")
+        broken.setitem(sqlite.schema.SQLITE_STEPS, 2, "CREATE TABLE oops (")
         with pytest.raises(StoreError, match="cannot be opened"):
             SqliteStore(path)
     with contextlib.closing(sqlite3.connect(path)) as db:

@@ -83,6 +83,14 @@ def test_a_budget_leaves_room_for_the_answer() -> None:
     dialect = Dialect(reasoning_param="effort_obj", thinking_budgets=BUDGETS)
     assert sent(dialect, reasoning={"effort": "high"}, max_output_tokens=3000)["reasoning"] == {"max_tokens": 1500}
     assert sent(dialect, reasoning={"effort": "low"}, max_output_tokens=3000)["reasoning"] == {"max_tokens": 1000}
+    assert sent(dialect, reasoning={"effort": "high"}, max_output_tokens=200)["reasoning"] == {"effort": "high"}
+
+
+def test_an_object_that_knows_no_efforts_is_told_to_be_off() -> None:
+    always = {"reasoning": Raw(b'{"enabled":true}')}
+    dialect = Dialect(reasoning_param="effort_obj", effort_map={"none": "off", "high": "drop"}, extra_body=always)
+    assert sent(dialect, reasoning={"effort": "none"})["reasoning"] == {"enabled": False}
+    assert sent(dialect, reasoning={"effort": "high"})["reasoning"] == {"enabled": True}
 
 
 # --- what refines a switch

@@ -175,6 +175,16 @@ def test_items_that_only_the_end_holds_are_told() -> None:
     assert (story.text, calls(story)) == ("late", [("c1", "look", "{}")])
 
 
+def test_all_that_only_the_end_holds_is_told_in_order() -> None:
+    said = [{"type": "message", "content": [{"type": "output_text", "text": name}]} for name in ("one ", "two")]
+    thought = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "why"}]}
+    ending = {"type": "response.completed", "response": {**DONE["response"], "output": [thought, *said]}}
+    story = told([ending], PLAIN)
+    assert (story.reasoning, story.text) == ("why", "one two")
+    told_before = {"type": "response.reasoning_text.delta", "item_id": "t", "delta": "why"}
+    assert told([told_before, ending], PLAIN).reasoning == "why"
+
+
 def test_a_whole_response_in_the_place_of_a_stream_is_read() -> None:
     message = {"type": "message", "id": "m", "content": [{"type": "output_text", "text": "whole"}]}
     turn, _ = opened()

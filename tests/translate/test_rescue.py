@@ -52,6 +52,8 @@ FORM_OF_LS = {
     "the name with a prefix": '<tool_call>{"name": "functions.shell", "arguments": {"cmd": "ls"}}</tool_call>',
     "function tags": "<tool_call>\n<function=shell>\n<parameter=cmd>\nls\n</parameter>\n</function>\n</tool_call>",
     "function tags alone": "<function=shell><parameter=cmd>ls</parameter></function>",
+    "a function tag around JSON": '<function=shell>{"cmd": "ls"}</function>',
+    "a function tag around JSON, never closed": '<function=shell>{"cmd": "ls"}',
     "function tags, closed only": "<function=shell><parameter=cmd>ls</parameter></function>\n</tool_call>",
     "pairs": "<tool_call>shell\n<arg_key>cmd</arg_key>\n<arg_value>ls</arg_value>\n</tool_call>",
     "invoke in tags": '<tool_call><invoke name="shell"><parameter name="cmd">ls</parameter></invoke></tool_call>',

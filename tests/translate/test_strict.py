@@ -7,14 +7,24 @@ import pytest
 from msgspec import Raw
 
 from codex_nexus.errors import InvalidRequest
+from codex_nexus.translate import strict
 from codex_nexus.translate.history import History, read_history
-from codex_nexus.translate.strict import check
+from codex_nexus.wire.create import CreateResponse
 
 ASK: dict[str, Any] = {"role": "user", "content": "x"}
 CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
 RESULT = {"type": "function_call_output", "call_id": "c", "output": "1"}
 ORPHAN = RESULT | {"call_id": "lost"}
 UNKNOWN = {"type": "future_item"}
+
+
+def check(asked: History) -> None:
+    strict.check(CreateResponse(), asked)
+
+
+def check_tools(tools: list[Any] | None = None, choice: Any = None) -> None:
+    raws = None if tools is None else [Raw(json.dumps(tool).encode()) for tool in tools]
+    strict.check(CreateResponse(tools=raws, tool_choice=choice), history(ASK))
 
 
 def history(*items: dict[str, Any], stored: tuple[dict[str, Any], ...] = ()) -> History:
@@ -95,3 +105,67 @@ def test_an_unknown_part_beside_others_is_left_to_be_noted() -> None:
     check(
         history({"role": "user", "content": []}, {"role": "assistant", "content": [{"type": "refusal", "refusal": ""}]})
     )
+
+
+@pytest.mark.parametrize(
+    ("item", "param"),
+    [
+        ({"type": "function_call", "call_id": "", "name": "f"}, "input[1].call_id"),
+        ({"type": "function_call", "call_id": "c", "name": ""}, "input[1].name"),
+        ({"type": "function_call_output", "call_id": "", "output": "x"}, "input[1].call_id"),
+    ],
+)
+def test_an_empty_name_or_id_is_the_clients_mistake_where_it_brings_it(item: dict[str, Any], param: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        check(history(ASK, item))
+    assert (caught.value.param, caught.value.code) == (param, "missing_required_parameter")
+    check(history(ASK, stored=(item,)))
+
+
+# --- tools that do not say what they are
+
+
+@pytest.mark.parametrize(
+    ("tools", "param", "code"),
+    [
+        ([{}], "tools[0].type", "missing_required_parameter"),
+        ([{"type": "web_search"}, {"name": "f"}], "tools[1].type", "missing_required_parameter"),
+        ([{"type": ""}], "tools[0].type", "missing_required_parameter"),
+        ([{"type": 5}], "tools[0].type", "invalid_type"),
+        ([{"type": None}], "tools[0].type", "invalid_type"),
+        ([5], "tools[0]", "invalid_type"),
+        ([None], "tools[0]", "invalid_type"),
+    ],
+)
+def test_a_tool_without_a_type_is_the_clients_mistake(tools: list[Any], param: str, code: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        check_tools(tools)
+    assert (caught.value.param, caught.value.code) == (param, code)
+
+
+@pytest.mark.parametrize(
+    ("choice", "param"),
+    [
+        ({}, "tool_choice.type"),
+        ({"name": "f"}, "tool_choice.type"),
+        ({"type": None}, "tool_choice.type"),
+        ({"type": "function"}, "tool_choice.name"),
+        ({"type": "custom", "name": ""}, "tool_choice.name"),
+        ({"type": "allowed_tools", "mode": "auto"}, "tool_choice.tools"),
+    ],
+)
+def test_a_choice_without_a_type_is_the_clients_mistake(choice: Any, param: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        check_tools(None, choice)
+    assert (caught.value.param, caught.value.code) == (param, "missing_required_parameter")
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        None, "auto", {"type": "web_search"}, {"type": "function", "name": "f"},
+        {"type": "function", "function": {"name": "f"}}, {"type": "allowed_tools", "mode": "auto", "tools": []},
+    ],
+)  # fmt: skip
+def test_tools_and_choices_that_say_what_they_are_are_taken(choice: Any) -> None:
+    check_tools([{"type": "function", "name": "f"}, {"type": "future_tool"}, {"type": "mcp"}], choice)

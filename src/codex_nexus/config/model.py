@@ -47,6 +47,21 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     idle_s: Annotated[float, Meta(gt=0, le=7200)] | None = None
 
 
+class Budget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a provider may be used for in a day (UTC); null: no limit. Tokens are input and output, cost is dollars."""
+
+    tokens_per_day: Annotated[int, Meta(ge=1, le=1 << 60)] | None = None
+    turns_per_day: Annotated[int, Meta(ge=1, le=1 << 60)] | None = None
+    cost_per_day: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+
+
+EVERY = "*"
+"""Stands in `budgets` for all providers together."""
+
+
+MOST_TRACES = 100
+
+
 def _meant(text: str) -> Meta:
     return Meta(description=text)
 
@@ -74,6 +89,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     provider_addresses: Annotated[
         dict[str, str], _meant("Per provider: the base URL to use in place of its usual one (region, plan).")
     ] = {}
+    budgets: Annotated[
+        dict[str, Budget], _meant("Provider id, or `*` for all together -> what a day (UTC) may take of it.")
+    ] = {}
     access_token: Annotated[Secret, _meant("What a caller beyond loopback must present; made at first need.")] = (
         Secret()
     )
@@ -84,6 +102,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ] = 30
     store_limit_mb: Annotated[
         int, Meta(ge=0, le=1 << 40, description="Most that stored responses may hold, in MiB; 0: no limit.")
+    ] = 0
+    traces: Annotated[
+        int, Meta(ge=0, le=MOST_TRACES, description="Last turns to keep on record, in memory only; 0: none.")
     ] = 0
     store: Annotated[str, _meant("URL of the session store; empty: SQLite in the home folder.")] = ""
     outbound_proxy: Annotated[
@@ -154,6 +175,11 @@ def _disagreements(config: Config) -> Problems:
         problems.append(f"host: '{config.host}' is not an address; write a name or an IP address alone.")
     if config.vision_model and not all(config.vision_model.partition("/")):
         problems.append(f"vision_model: '{config.vision_model}' must be written as provider/model.")
+    problems += [
+        f"budgets.{name}: nothing is limited; set {', '.join(Budget.__struct_fields__)}, or several."
+        for name, budget in config.budgets.items()
+        if budget == Budget()
+    ]
     if config.provider == "custom" and not config.custom_upstream:
         problems.append("custom_upstream: the provider is 'custom', so its base URL must stand here.")
     return problems
@@ -186,6 +212,7 @@ def unknown_providers(config: Config, known: Callable[[str], bool]) -> Problems:
     named += [(f"model_overrides.{name}", name) for name in config.model_overrides]
     named += [(f"provider_addresses.{name}", name) for name in config.provider_addresses]
     named += [(f"provider_proxies.{name}", name) for name in config.provider_proxies]
+    named += [(f"budgets.{name}", name) for name in config.budgets if name != EVERY]
     for name, route in config.model_routes.items():
         named.append((f"model_routes.{name}.provider", route.provider))
         named += [

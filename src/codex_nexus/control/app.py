@@ -12,7 +12,7 @@ from importlib import resources
 from aiohttp import web
 from msgspec import Struct
 
-from codex_nexus.control import api, playground, probing
+from codex_nexus.control import api, playground, probing, traces, usage
 from codex_nexus.control.feed import Feed
 from codex_nexus.control.guard import HEADERS, check
 from codex_nexus.control.replies import error_reply
@@ -38,6 +38,9 @@ _GETS: dict[str, Handler] = {
     "events": api.events,
     "codex-models": probing.codex_models,
     "local": probing.local,
+    "usage": usage.usage,
+    "traces": traces.listed,
+    "traces/{id}": traces.one,
 }
 _POSTS: dict[str, Handler] = {
     "config": api.post_config,
@@ -47,6 +50,7 @@ _POSTS: dict[str, Handler] = {
     "playground": playground.play,
     "inject": api.inject,
     "eject": api.eject,
+    "traces": traces.switch,
     "start": api.start,
     "shutdown": api.shutdown,
 }

@@ -64,6 +64,7 @@ class Feed:
             "config_tag": stored.tag,
             "waiting_for_restart": not stored.broken and stored.config != steering.applied,
             "errors": self._errors(),
+            "recording": {"keep": steering.records.keep, "turns": steering.records.turns()},
         }
 
     def turns(self) -> list[dict[str, Any]]:

@@ -8,9 +8,11 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
+from codex_nexus.budgets import Used
 from codex_nexus.config.model import Config
 from codex_nexus.routing import Listed
 from codex_nexus.sessions.store import StoreState
+from codex_nexus.sessions.usage import Usage
 from codex_nexus.snapshot import Snapshot
 
 
@@ -60,6 +62,54 @@ class Book(Protocol):
         ...
 
 
+class Recorded(Struct, frozen=True):
+    """A recorded turn as a row.
+
+    Attributes:
+        id: what it is asked for by.
+        turn: its id in the book of turns; empty when it never came so far.
+        at: unix time of its beginning.
+        door: how it came in.
+        tries: requests that went to providers.
+    """
+
+    id: str
+    turn: str
+    at: float
+    door: str
+    asked: str
+    upstream: str
+    status: str
+    fault: str
+    tries: int
+    seconds: float
+
+
+class Records(Protocol):
+    """The last turns with all that went through in them, where that is wanted."""
+
+    @property
+    def keep(self) -> int:
+        """How many are kept; 0: none is recorded."""
+        ...
+
+    async def switch(self, keep: int) -> None:
+        """Keeps so many from now on, until the configuration says something else."""
+        ...
+
+    def turns(self) -> list[str]:
+        """The ids in the book of turns of those that are recorded."""
+        ...
+
+    async def listed(self) -> list[Recorded]:
+        """Those that are kept, oldest first."""
+        ...
+
+    async def told(self, name: str, *, words: bool) -> bytes | None:
+        """One as a JSON document, by either id; None when it is not there."""
+        ...
+
+
 class ProbedModel(Struct, frozen=True):
     """One model as its provider lists it, with what is known of it; see the gateway's offered models."""
 
@@ -80,6 +130,7 @@ class LocalServer(Struct, frozen=True):
         usual: it stands where its record says, so that its models can be asked for at once.
         refusal: what it says in place of a list.
         hint: how to use it, in a sentence.
+        wants_key: that is why it refuses.
     """
 
     id: str
@@ -89,6 +140,7 @@ class LocalServer(Struct, frozen=True):
     usual: bool
     refusal: str
     hint: str
+    wants_key: bool = False
 
 
 class Injection(Struct, frozen=True):
@@ -169,6 +221,11 @@ class Steering(Protocol):
         """The turns."""
         ...
 
+    @property
+    def records(self) -> Records:
+        """The recorded turns."""
+        ...
+
     async def open_gateway(self) -> None:
         """Starts the gateway if it is not started."""
         ...
@@ -191,6 +248,14 @@ class Steering(Protocol):
 
     async def store(self) -> StoreState:
         """How the session store does."""
+        ...
+
+    async def usage(self, days: int) -> Usage:
+        """What was used in the last days, today among them. A StoreError says why it cannot be told."""
+        ...
+
+    def used_today(self) -> Used:
+        """What the gateway's owner has used today, by provider: the sums that budgets are held by."""
         ...
 
     def listed(self) -> Listed:

@@ -20,7 +20,7 @@ from codex_nexus.codex_home.config_toml import token_in
 from codex_nexus.codex_home.inject import codex_folder
 from codex_nexus.codex_home.wish import Refused
 from codex_nexus.config.model import Config
-from codex_nexus.doctor import codex, files, learned, machine, provider
+from codex_nexus.doctor import codex, files, learned, machine, provider, spending
 from codex_nexus.doctor.finding import Cleaner, Finding, exit_code, fault, worst
 from codex_nexus.doctor.laboratory import Laboratory
 from codex_nexus.doctor.scene import Scene, ask_health, environment, find_program
@@ -104,6 +104,7 @@ def _checks(scene: Scene, laboratory: Laboratory | None) -> list[Check]:
         ("Looking at what refusals taught", learned.repairs(scene)),
         ("Looking at the disk", machine.disk(scene)),
         ("Looking at the database", machine.database(scene)),
+        ("Looking at the budgets", spending.budgets(scene)),
     ]
     if scene.snapshot is not None and laboratory is not None:
         for name, wanted in provider.targets(scene.snapshot).items():

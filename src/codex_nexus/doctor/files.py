@@ -16,6 +16,8 @@ from codex_nexus.doctor.finding import Finding, fault, ok, warning
 from codex_nexus.doctor.scene import Scene
 from codex_nexus.errors import ConfigError
 from codex_nexus.providers.catalogue import Catalogue
+from codex_nexus.routing import vision_doubt
+from codex_nexus.service import logs
 from codex_nexus.snapshot import Snapshot
 from codex_nexus.wire import codec
 
@@ -43,7 +45,15 @@ def read(home: Path) -> Files:
     sentence = f"{home / 'config.json'} is good; the default provider is {config.provider}."
     if not (home / "config.json").exists():
         sentence = f"There is no config.json in {home}: the defaults hold; the provider is {config.provider}."
-    return Files(config, snapshot_floor.build(config, catalogue), [ok("config", sentence), *found])
+    snapshot = snapshot_floor.build(config, catalogue)
+    logs.never_tell(snapshot.secrets())
+    return Files(config, snapshot, [ok("config", sentence), *found, *_vision(snapshot)])
+
+
+def _vision(snapshot: Snapshot) -> list[Finding]:
+    doubt = vision_doubt(snapshot)
+    cure = "Set 'vision_model' to a provider/model that takes images, and give its provider a key; or take it out."
+    return [warning("config.vision", doubt, cure)] if doubt else []
 
 
 def _config(path: Path) -> tuple[Config, list[Finding]]:

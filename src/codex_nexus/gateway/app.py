@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from codex_nexus import __version__
-from codex_nexus.errors import Forbidden, NexusError, NotFound, RequestError
+from codex_nexus.errors import Forbidden, NexusError, NotFound, RequestError, Unauthorized
 from codex_nexus.gateway import chat, conversations, models, responses, stored, sums, websocket
 from codex_nexus.gateway.guard import admit, cors_headers, preflight_headers
 from codex_nexus.gateway.replies import UpstreamError, client_of, envelope, error_reply, fault_reply
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY, Gateway
+from codex_nexus.gateway.trace import TRACE
 
 log = logging.getLogger("codex_nexus.gateway")
 
@@ -77,7 +78,7 @@ async def _door(request: web.Request, handler: Handler) -> web.StreamResponse:
         reply = await handler(request)
     except NexusError as error:
         if isinstance(error, RequestError):
-            log.info("%s %s refused: %s", request.method, request.path, error)
+            _note(request, error)
         reply = error_reply(error, client_of(request.headers))
     except UpstreamError as error:
         reply = fault_reply(error.fault, client_of(request.headers))
@@ -91,9 +92,26 @@ async def _door(request: web.Request, handler: Handler) -> web.StreamResponse:
         reply = web.Response(status=500, body=body, content_type="application/json")
     if not reply.prepared:
         reply.headers.update(request[CORS])
+    _count(request, reply)
+    return reply
+
+
+def _count(request: web.Request, reply: web.StreamResponse) -> None:
+    """Into the counts, and into the record of a turn where there is one."""
+    trace = request.get(TRACE)
+    if trace is not None:
+        trace.replied(reply)
     resource = request.match_info.route.resource
     request.app[GATEWAY].metrics.replied(_plain(resource.canonical) if resource else "/{path}", reply.status)
-    return reply
+
+
+def _note(request: web.Request, error: RequestError) -> None:
+    """One line; of those whom the guard turned away not more than a log can bear."""
+    if isinstance(error, (Unauthorized, Forbidden)):
+        who = request.remote or "nowhere"
+        request.app[GATEWAY].refusals.note(f"{request.method} {request.path} from {who} refused: {error}")
+    else:
+        log.info("%s %s refused: %s", request.method, request.path, error)
 
 
 def _plain(path: str) -> str:

@@ -45,7 +45,9 @@ def unpacked(body: bytes, packing: str, limit: int) -> bytes:
         try:
             body = unpack(body, limit)
         except (zlib.error, zstandard.ZstdError, EOFError) as error:
-            raise RequestError(f"The body is not valid {name}: {error}.", code="invalid_encoding") from None
+            raise RequestError(
+                f"The compressed body is cut or broken: it is not valid {name} ({error}).", code="invalid_encoding"
+            ) from None
     return body
 
 
@@ -90,16 +92,25 @@ def _inflated(body: bytes, window: int, limit: int) -> tuple[bytes, bytes]:
     return data, reader.unused_data
 
 
+_END = b"codex-nexus: end"
+_END_FRAME = zstandard.ZstdCompressor(write_checksum=True).compress(_END)
+"""The library does not tell whether the last frame is whole. This one behind it comes out only if it is."""
+
+
 def _zstd(body: bytes, limit: int) -> bytes:
-    reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(body, read_across_frames=True)
+    unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+    reader = unpacker.stream_reader(body + _END_FRAME, read_across_frames=True)
     pieces: list[bytes] = []
-    size = 0
+    size = -len(_END)
     while piece := reader.read(_PIECE):
         size += len(piece)
         if size > limit:
             raise _too_large(limit)
         pieces.append(piece)
-    return b"".join(pieces)
+    data = b"".join(pieces)
+    if not data.endswith(_END):
+        raise EOFError("it ends too early")
+    return data[: -len(_END)]
 
 
 _UNPACKERS: dict[str, Callable[[bytes, int], bytes]] = {

@@ -13,8 +13,10 @@ from codex_nexus.gateway.body import read_body
 from codex_nexus.gateway.doors import unsized
 from codex_nexus.gateway.exchange import Opened, pieces
 from codex_nexus.gateway.live import StopReason
+from codex_nexus.gateway.overheard import Overheard
 from codex_nexus.gateway.replies import UpstreamError, refusal_reply
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY
+from codex_nexus.gateway.trace import TRACE, traced
 from codex_nexus.gateway.traffic import TurnRecord
 from codex_nexus.gateway.turns import ascii_only, new_id
 from codex_nexus.routing import Destination, introduced
@@ -38,8 +40,9 @@ async def create(request: web.Request) -> web.StreamResponse:
     gateway = request.app[GATEWAY]
     snapshot = gateway.snapshot
     body = await read_body(request, snapshot.config.body_limit_mb << 20)
+    trace = traced(request, gateway.traces, body, snapshot)
     fields, model = _fields(body)
-    route = await gateway.route_turn(snapshot, model, request[CALLER], PLAIN.name)
+    route = await gateway.route_turn(snapshot, model, request[CALLER], PLAIN.name, trace)
     route = introduced(route, request[CALLER].agent, None)
 
     def mapped(destination: Destination) -> bytes:
@@ -47,16 +50,20 @@ async def create(request: web.Request) -> web.StreamResponse:
             return body
         return codec.encode({**fields, "model": destination.model})
 
-    record = gateway.traffic.begin(new_id("chat"), model, route.destinations[0].name, PLAIN.name)
+    who = request[CALLER].identity
+    record = gateway.traffic.begin(new_id("chat"), model, route.destinations[0].name, PLAIN.name, who)
+    if trace is not None:
+        trace.record = record
     passing = _Passing()
     gateway.watch.add(passing)
     try:
-        opened = await gateway.upstream.open(route, mapped, snapshot, "chat")
+        opened = await gateway.upstream.open(route, mapped, snapshot, "chat", trace=trace)
         record.upstream = opened.destination.name
         passing.upstream = opened.response
         response = await _passed(request, opened, record)
         gateway.traffic.end(record, "failed" if record.fault else "completed", fault=record.fault)
     except UpstreamError as error:
+        record.upstream = error.upstream or record.upstream
         gateway.traffic.end(record, "refused", fault=error.fault.message)
         log.info("%s -> %s refused: %s", model, record.upstream, error.fault.message)
         return refusal_reply(error)
@@ -92,9 +99,13 @@ async def _passed(request: web.Request, opened: Opened, record: TurnRecord) -> w
         "x-nexus-upstream": ascii_only(opened.destination.name),
     }
     response = unsized(request, headers | request[CORS], upstream.status)
+    overheard, trace = Overheard(), request.get(TRACE)
     try:
         await response.prepare(request)
         async for piece in pieces(opened):
+            overheard.hear(piece)
+            if trace is not None:
+                trace.sent.add(piece)
             await response.write(piece)
         await response.write_eof()
     except (aiohttp.ClientError, OSError):
@@ -104,6 +115,9 @@ async def _passed(request: web.Request, opened: Opened, record: TurnRecord) -> w
             request.transport.abort()
     finally:
         upstream.close()
+        usage = overheard.usage()
+        if usage is not None:
+            record.count(usage)
     return response
 
 

@@ -14,8 +14,10 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
+from codex_nexus.gateway.advice import advice
 from codex_nexus.gateway.connections import Connections, proxy_option
 from codex_nexus.gateway.replies import UpstreamError
+from codex_nexus.gateway.trace import Attempt, Trace
 from codex_nexus.providers.catalogue import ProviderRecord
 from codex_nexus.routing import Destination
 from codex_nexus.snapshot import Snapshot
@@ -35,6 +37,11 @@ Wire = Literal["chat", "responses"]
 _ANSWER = re.compile(rb'"choices"\s*:|"object"\s*:\s*"response"')
 
 
+_PAGE = re.compile(rb"\s*<[!?a-zA-Z]")
+_WORDS = re.compile(rb"\s*(?!data|event|id|retry)[^\s:{\[]")
+"""How a text begins that is neither an event stream nor JSON."""
+
+
 class Asking(Struct, frozen=True):
     """What one request needs.
 
@@ -43,6 +50,7 @@ class Asking(Struct, frozen=True):
         wire: the endpoint to use whatever the dialect says; None: as it says.
         window: context window in tokens, if it is known.
         salvage: make an answer of a text that the server's own parser refuses.
+        trace: where it is recorded; None: nowhere.
     """
 
     destination: Destination
@@ -51,6 +59,7 @@ class Asking(Struct, frozen=True):
     wire: Wire | None = None
     window: int | None = None
     salvage: bool = False
+    trace: Trace | None = None
 
 
 class Opened(Struct):
@@ -62,6 +71,10 @@ class Opened(Struct):
     """What had to be read to see that it is an answer."""
     whole: bool = False
     """Nothing follows what was read."""
+    fault: Fault | None = None
+    """It is no answer at all, for this reason; what was read tells nothing."""
+    attempt: Attempt | None = None
+    """Where it is recorded."""
 
 
 class BegunWithFault(UpstreamError):
@@ -86,22 +99,39 @@ async def ask(connections: Connections, asking: Asking, key: str) -> Opened:
     )
     first_byte = timeouts.first_byte_s or destination.dialect.first_byte_timeout_s
     tell = teller(destination, snapshot)
+    headers = headers_for(provider, key) | destination.headers
+    attempt = asking.trace and asking.trace.attempt(
+        destination.name,
+        url,
+        headers,
+        asking.body,
+        query=provider.query,
+        keys=_secrets(destination, snapshot),
+    )
     try:
         async with asyncio.timeout(first_byte):
             response = await connections.session(provider.id, snapshot).post(
                 url,
                 data=asking.body if len(asking.body) < _LARGE else io.BytesIO(asking.body),
                 params=provider.query or None,
-                headers=headers_for(provider, key) | destination.headers,
+                headers=headers,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s),
                 **proxy_option(provider.id, snapshot),
             )
-            return await _judged(response, asking, tell)
+            if attempt is not None:
+                attempt.answered(response)
+            return await _judged(response, asking, tell, attempt)
     except TimeoutError:
         fault = Fault("timeout", tell(f"did not begin to answer within {first_byte:g} s"))
     except (aiohttp.ClientError, OSError) as error:
         fault = Fault("unreachable", tell(f"cannot be reached at {url} ({_reason(error)})"))
+    except UpstreamError as error:
+        if attempt is not None:
+            attempt.fault = error.fault
+        raise
+    if attempt is not None:
+        attempt.fault = fault
     raise UpstreamError(fault)
 
 
@@ -109,22 +139,34 @@ async def pieces(opened: Opened) -> AsyncIterator[bytes]:
     """The body of an answer, read by read."""
     if opened.read:
         yield opened.read
-    while not opened.whole and (piece := await opened.response.content.readany()):
-        yield piece
+    attempt = opened.attempt
+    try:
+        while not opened.whole and (piece := await opened.response.content.readany()):
+            if attempt is not None:
+                attempt.heard.add(piece)
+            yield piece
+    except (aiohttp.ClientError, OSError) as error:
+        if attempt is not None:
+            attempt.failed(error)
+        raise
 
 
 # --- what came back
 
 
-async def _judged(response: aiohttp.ClientResponse, asking: Asking, tell: Callable[[str], str]) -> Opened:
+async def _judged(
+    response: aiohttp.ClientResponse, asking: Asking, tell: Callable[[str], str], attempt: Attempt | None
+) -> Opened:
     """The answer, unless it is a refusal (also one that came with status 200)."""
     good = 200 <= response.status < 300
     try:
         if good and "json" not in response.content_type:
-            return await _listened(response, asking, tell)
+            return await _listened(response, asking, tell, attempt)
         read = await _excerpt(response)
+        if attempt is not None:
+            attempt.heard.add(read)
         if good and (_ANSWER.search(read) or not read.strip()):
-            return Opened(response, asking.destination, read)
+            return Opened(response, asking.destination, read, attempt=attempt)
     except BaseException:
         response.close()
         raise
@@ -134,14 +176,20 @@ async def _judged(response: aiohttp.ClientResponse, asking: Asking, tell: Callab
         said = masked(fault.generation, *_secrets(asking.destination, asking.snapshot))
         return Opened(response, asking.destination, completion_of(said), whole=True)
     text = f"{fault.message or response.reason or 'refused the request'} ({response.status})"
+    if good and not fault.message:
+        text = _no_api(response, asking)
+    elif advised := advice(fault, asking.destination, asking.snapshot, response.url):
+        text = f"{text}. {advised}"
     code = fault.code if fault.code and fault.code in tell(fault.code) else None
     said = masked(read.decode("utf-8", "replace"), *_secrets(asking.destination, asking.snapshot))
     raise UpstreamError(msgspec.structs.replace(fault, message=tell(text), code=code, generation=""), said)
 
 
-async def _listened(response: aiohttp.ClientResponse, asking: Asking, tell: Callable[[str], str]) -> Opened:
+async def _listened(
+    response: aiohttp.ClientResponse, asking: Asking, tell: Callable[[str], str], attempt: Attempt | None
+) -> Opened:
     """The stream, unless it begins with a fault: then something may still be done about it."""
-    opened = Opened(response, asking.destination)
+    opened = Opened(response, asking.destination, attempt=attempt)
     if asking.wire is not None:
         return opened
     try:
@@ -149,12 +197,25 @@ async def _listened(response: aiohttp.ClientResponse, asking: Asking, tell: Call
             opened.read = await response.content.readany()
     except (TimeoutError, aiohttp.ClientError, OSError):  # who reads on will see the same
         return opened
+    if attempt is not None:
+        attempt.heard.add(opened.read)
     fault = first_fault(opened.read, asking.destination.dialect)
+    if _PAGE.match(opened.read) or (response.content_type.startswith("text/") and _WORDS.match(opened.read)):
+        fault = opened.fault = Fault("server", _no_api(response, asking))
+        opened.read = b""
     if fault is None:
         return opened
     opened.whole = True
     response.close()
     raise BegunWithFault(msgspec.structs.replace(fault, message=tell(fault.message)), opened)
+
+
+def _no_api(response: aiohttp.ClientResponse, asking: Asking) -> str:
+    """What a person must hear whose address leads to a web page or to another service."""
+    wire = asking.wire or asking.destination.dialect.wire
+    where = response.url.with_query(None).with_fragment(None).with_user(None)
+    api = "Responses" if wire == "responses" else "Chat Completions"
+    return f"what answers at {where} is no {api} API ({response.status}, {response.content_type}); check the address."
 
 
 def _refusal(response: aiohttp.ClientResponse, read: bytes, asking: Asking) -> Fault:

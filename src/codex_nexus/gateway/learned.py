@@ -64,9 +64,11 @@ class Learned:
 
     @property
     def version(self) -> str:
-        """Changes whenever a window was learned; the same in all processes that know the same."""
-        windows = sorted(self._current().windows.items())
-        return f"{crc32(repr(windows).encode()):x}" if windows else "0"
+        """Changes whenever a window was learned or who sees no images; the same in all processes that know the same."""
+        known = self._current()
+        blind = sorted(name for name, repairs in known.repairs.items() if "strip_images" in repairs.heals)
+        told = sorted(known.windows.items()), blind
+        return f"{crc32(repr(told).encode()):x}" if any(told) else "0"
 
     def window(self, name: str) -> int | None:
         """Tokens, or None."""

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from codex_nexus.gateway.doors import ClientGone, Door
 from codex_nexus.gateway.exchange import Opened
+from codex_nexus.gateway.trace import Trace
 from codex_nexus.translate.turn import Turn
 from codex_nexus.wire.events import Event
 
@@ -30,9 +31,10 @@ StopReason = Literal["idle", "settled", "shutdown", "cancelled"]
 class LiveTurn:
     """One turn on its way through a door."""
 
-    def __init__(self, turn: Turn, door: Door) -> None:
+    def __init__(self, turn: Turn, door: Door, trace: Trace | None = None) -> None:
         self.turn = turn
         self.door = door
+        self._trace = trace
         self.stopped: StopReason | None = None
         self.idle_s = 300.0
         self.closed = False
@@ -76,6 +78,8 @@ class LiveTurn:
         """
         if events:
             self._last_write = self._time()
+            if self._trace is not None:
+                self._trace.tell(events)
             await self.door.send(events)
 
     def look(self, now: float) -> None:

@@ -9,7 +9,7 @@ from aiohttp import web
 from codex_nexus.codex_home import catalog
 from codex_nexus.errors import NotFound
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY, Gateway
-from codex_nexus.routing import Caller
+from codex_nexus.routing import Caller, Destination
 from codex_nexus.snapshot import Snapshot
 from codex_nexus.wire import codec
 
@@ -21,7 +21,7 @@ async def index(request: web.Request) -> web.Response:
     offered = await offers(gateway, snapshot, request[CALLER])
     tag = gateway.etag(snapshot)
     headers = {"ETag": tag, "x-models-etag": tag} | request[CORS]
-    if request.headers.get("If-None-Match") == headers["ETag"]:
+    if any(known.value in ("*", tag.strip('"')) for known in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
     body = codec.encode(catalog.body(offered))
     return web.Response(body=body, content_type="application/json", headers=headers)
@@ -78,7 +78,10 @@ def _offer(gateway: Gateway, snapshot: Snapshot, slug: str, provider: str, model
     listed = next((entry for entry in gateway.listings.models(provider) if entry.id == model), None)
     told = dialect.context_window or (listed.context_window if listed else None)
     window = gateway.learned.window(f"{provider}/{model}") or told
-    sees = dialect.images != "none" and (known.images if known else bool(listed and listed.images))
+    told = known.images if known else listed.images if listed else None
+    spoken = gateway.learned.applied(Destination(record, model, (), dialect)).dialect
+    # Of whom nobody says it, it is tried: a refusal is mended and remembered; an image held back never comes.
+    sees = spoken.images != "none" and told is not False
     return catalog.Offer(
         slug=slug,
         name=(known.name if known and known.name else model) or slug,

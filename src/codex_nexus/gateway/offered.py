@@ -9,6 +9,9 @@ from codex_nexus.gateway.listing import ListedModel
 from codex_nexus.providers.catalogue import ProviderRecord
 from codex_nexus.snapshot import Snapshot
 
+Price = tuple[float, float, float]
+"""US dollars per million tokens: input from cache, input, output."""
+
 
 class OfferedModel(Struct, frozen=True):
     """One model on offer.
@@ -18,7 +21,7 @@ class OfferedModel(Struct, frozen=True):
         at_most: the window is what the model can hold; its server may have been started with less.
         max_output: tokens.
         images: whether it takes images; None: nobody says.
-        price: US dollars per million tokens: input from cache, input, output.
+        price: see `Price`.
         listed: whether the provider's own list has it; None: there is no such list.
     """
 
@@ -28,8 +31,16 @@ class OfferedModel(Struct, frozen=True):
     at_most: bool = False
     max_output: int | None = None
     images: bool | None = None
-    price: tuple[float, float, float] | None = None
+    price: Price | None = None
     listed: bool | None = None
+
+
+def price_of(record: ProviderRecord, model: str, live: tuple[ListedModel, ...]) -> Price | None:
+    """The list price of a model: ours, else the provider's own; None: nobody says."""
+    ours = record.model(model)
+    if ours is not None and ours.price is not None:
+        return ours.price
+    return next((listed.price for listed in live if listed.id == model), None)
 
 
 def offered(
@@ -61,6 +72,6 @@ def _offered(
         at_most=theirs.at_most and not own,
         max_output=dialect.max_output,
         images=False if dialect.images == "none" else images,
-        price=(ours.price if ours else None) or theirs.price,
+        price=price_of(record, theirs.id, (theirs,)),
         listed=listed,
     )

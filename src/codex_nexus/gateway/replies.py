@@ -38,12 +38,14 @@ class UpstreamError(Exception):
     Attributes:
         fault: the last one's, with its text already fit for the client.
         said: the body of its refusal without secrets, or empty.
+        upstream: `provider/model` whose fault it is; empty when it is nobody's.
     """
 
     def __init__(self, fault: Fault, said: str = "") -> None:
         super().__init__(fault.message)
         self.fault = fault
         self.said = said
+        self.upstream = ""
 
 
 def client_of(headers: Mapping[str, str]) -> Client:

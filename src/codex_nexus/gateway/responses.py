@@ -11,6 +11,7 @@ from codex_nexus.gateway.body import read_body
 from codex_nexus.gateway.doors import ClientGone, ReplyDoor, SseDoor
 from codex_nexus.gateway.replies import client_of
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY
+from codex_nexus.gateway.trace import traced
 from codex_nexus.gateway.turns import Asker, answer, history_of
 from codex_nexus.wire import codec
 from codex_nexus.wire.create import decode_create
@@ -20,8 +21,10 @@ from codex_nexus.wire.responses import Response
 async def create(request: web.Request) -> web.StreamResponse:
     """`POST /responses`."""
     gateway = request.app[GATEWAY]
-    asked = decode_create(await read_body(request, gateway.snapshot.config.body_limit_mb << 20))
-    asker = Asker(request[CALLER], client_of(request.headers))
+    body = await read_body(request, gateway.snapshot.config.body_limit_mb << 20)
+    trace = traced(request, gateway.traces, body, gateway.snapshot)
+    asked = decode_create(body)
+    asker = Asker(request[CALLER], client_of(request.headers), trace)
     history = await history_of(gateway, asked, asker.caller)
     if asked.background:
         queued = await background.start(gateway, asked, asker, history)

@@ -15,10 +15,15 @@ from codex_nexus.gateway.learned import Learned
 from codex_nexus.gateway.listing import Listings
 from codex_nexus.gateway.live import Watch
 from codex_nexus.gateway.metrics import Metrics
+from codex_nexus.gateway.offered import Price, price_of
+from codex_nexus.gateway.refusals import Refusals
+from codex_nexus.gateway.replies import UpstreamError
 from codex_nexus.gateway.running import Running
 from codex_nexus.gateway.silences import Silences
+from codex_nexus.gateway.trace import Trace, Traces
 from codex_nexus.gateway.traffic import Traffic
 from codex_nexus.gateway.upstream import Upstream
+from codex_nexus.gateway.usage import UsageBook
 from codex_nexus.gateway.vision import Vision
 from codex_nexus.routing import Caller, Route, needs_listing, resolve
 from codex_nexus.sessions.store import SessionStore, StoredTurn, StoreState
@@ -45,22 +50,30 @@ class Gateway:
         self.watch = Watch()
         self.traffic = Traffic()
         self.metrics = Metrics(self.traffic)
+        self.usage = UsageBook(self.traffic, self._price)
+        self.refusals = Refusals()
+        self.traces = Traces(lambda: self.snapshot.config.traces)
         self.store = store
         self.store_trouble = ""
         """Why the last response could not be stored; empty while all is well."""
         self._rests_until = 0.0
         self.running = Running()
 
-    async def route_turn(self, snapshot: Snapshot, asked: str, caller: Caller, client: str) -> Route:
-        """The same as `route` for a turn: a refusal stands in the book and in the log.
+    async def route_turn(
+        self, snapshot: Snapshot, asked: str, caller: Caller, client: str, trace: Trace | None = None
+    ) -> Route:
+        """The same as `route` for a turn: a refusal stands in the book, in the log and on record.
 
         Raises:
             NoRoute, NoKey: see routing.
+            UpstreamError: the budget is used up.
         """
         try:
-            return await self.route(snapshot, asked, caller)
-        except (NoRoute, NoKey) as error:
-            self.traffic.refuse(asked, client, str(error))
+            return await self.affordable(await self.route(snapshot, asked, caller), snapshot, caller)
+        except (NoRoute, NoKey, UpstreamError) as error:
+            refused = self.traffic.refuse(asked, client, str(error))
+            if trace is not None:
+                trace.record = refused
             logging.getLogger("codex_nexus.turn").info("%s refused: %s", asked or "(no model)", error)
             raise
 
@@ -74,6 +87,18 @@ class Gateway:
         if provider is not None:
             await self.listings.ask(provider, snapshot, caller)
         return resolve(snapshot, asked, caller, self.listings.known())
+
+    async def affordable(self, route: Route, snapshot: Snapshot, caller: Caller) -> Route:
+        """The route as far as its budgets allow; who brings a key of their own spends their own.
+
+        Raises:
+            UpstreamError: the budget is used up.
+        """
+        return await self.usage.affordable(route, {} if caller.identity else snapshot.config.budgets, self.store)
+
+    def _price(self, provider: str, model: str) -> Price | None:
+        record = self.snapshot.catalogue.providers.get(provider)
+        return None if record is None else price_of(record, model, self.listings.models(provider))
 
     def etag(self, snapshot: Snapshot) -> str:
         """The tag of the model list. Codex fetches the list again whenever the two headers differ in one character."""
@@ -137,6 +162,7 @@ class Gateway:
         await self.running.close()
         await self.watch.close()
         await self.upstream.close()
+        await self.usage.close(self.store)
 
 
 GATEWAY = web.AppKey("gateway", Gateway)

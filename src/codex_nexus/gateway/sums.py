@@ -13,6 +13,7 @@ from codex_nexus.gateway.body import read_body
 from codex_nexus.gateway.doors import ReplyDoor
 from codex_nexus.gateway.replies import client_of
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY, Gateway
+from codex_nexus.gateway.trace import TRACE, traced
 from codex_nexus.gateway.turns import Asker, answer, history_of, new_id
 from codex_nexus.translate.dialect import DEFAULT, Dialect
 from codex_nexus.translate.turn import input_items, open_turn
@@ -50,7 +51,7 @@ async def compact(request: web.Request) -> web.Response:
     """A summary of a thread as one sealed item, which stands for the thread in later requests."""
     gateway = request.app[GATEWAY]
     asked = await _decoded(request, needs_model=True)
-    asker = Asker(request[CALLER], client_of(request.headers))
+    asker = Asker(request[CALLER], client_of(request.headers), request.get(TRACE))
     stored = await history_of(gateway, asked, asker.caller)
     given = bytes(input_items(asked))
     asked = msgspec.structs.replace(
@@ -74,7 +75,10 @@ async def compact(request: web.Request) -> web.Response:
 
 
 async def _decoded(request: web.Request, *, needs_model: bool = False) -> CreateResponse:
-    body = await read_body(request, request.app[GATEWAY].snapshot.config.body_limit_mb << 20)
+    gateway = request.app[GATEWAY]
+    body = await read_body(request, gateway.snapshot.config.body_limit_mb << 20)
+    if needs_model:
+        traced(request, gateway.traces, body, gateway.snapshot)
     return decode_create(body, chained=not needs_model, needs_model=needs_model)
 
 

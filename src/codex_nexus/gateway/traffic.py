@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from codex_nexus.wire.responses import Response
+from codex_nexus.wire.responses import Response, ResponseUsage
 
 _LAST = 200
 
@@ -27,6 +27,7 @@ class TurnRecord(Struct):
         asked: the model name that the client asked for.
         upstream: `provider/model` that serves it; empty when no route was found.
         client: `codex` or `plain`.
+        owner: identity of the caller; empty for the gateway's owner.
         seconds: how long it took; so far, while it runs.
         fault: why it failed, as the client was told.
     """
@@ -43,6 +44,13 @@ class TurnRecord(Struct):
     output_tokens: int = 0
     reasoning_tokens: int = 0
     fault: str = ""
+    owner: str = ""
+
+    def count(self, usage: ResponseUsage) -> None:
+        """Notes what the turn used."""
+        self.input_tokens, self.output_tokens = usage.input_tokens, usage.output_tokens
+        self.cached_tokens = usage.input_tokens_details.cached_tokens
+        self.reasoning_tokens = usage.output_tokens_details.reasoning_tokens
 
 
 class Traffic:
@@ -60,18 +68,19 @@ class Traffic:
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
-    def begin(self, response_id: str, asked: str, upstream: str, client: str) -> TurnRecord:
+    def begin(self, response_id: str, asked: str, upstream: str, client: str, owner: str = "") -> TurnRecord:
         """A turn begins."""
-        record = TurnRecord(response_id, time.time(), asked, upstream, client)
+        record = TurnRecord(response_id, time.time(), asked, upstream, client, owner=owner)
         self.running[response_id] = record
         self.turns += 1
         self._tell(record)
         return record
 
-    def refuse(self, asked: str, client: str, fault: str) -> None:
+    def refuse(self, asked: str, client: str, fault: str) -> TurnRecord:
         """A turn that ends before it has a route."""
         record = self.begin(f"refused_{secrets.token_hex(8)}", asked, "", client)
         self.end(record, "refused", fault=fault)
+        return record
 
     def end(self, record: TurnRecord, status: TurnStatus, response: Response | None = None, fault: str = "") -> None:
         """A turn has ended; a second call changes nothing."""
@@ -81,10 +90,7 @@ class Traffic:
         record.seconds = time.time() - record.at
         record.fault = fault or (response.error.message if response is not None and response.error else "")
         if response is not None and response.usage is not None:
-            usage = response.usage
-            record.input_tokens, record.output_tokens = usage.input_tokens, usage.output_tokens
-            record.cached_tokens = usage.input_tokens_details.cached_tokens
-            record.reasoning_tokens = usage.output_tokens_details.reasoning_tokens
+            record.count(response.usage)
         self.failures += status in ("failed", "refused")
         self.ended.append(record)
         self._tell(record)

@@ -19,6 +19,7 @@ from codex_nexus.gateway.lists import identified
 from codex_nexus.gateway.live import LiveTurn
 from codex_nexus.gateway.replies import UpstreamError
 from codex_nexus.gateway.state import Gateway
+from codex_nexus.gateway.trace import Trace
 from codex_nexus.gateway.traffic import TurnStatus
 from codex_nexus.routing import Caller, Destination, introduced
 from codex_nexus.sessions.store import StoredItem, StoredTurn
@@ -47,10 +48,11 @@ def new_id(prefix: str) -> str:
 
 
 class Asker(msgspec.Struct, frozen=True):
-    """Who asks, and what kind of client it is."""
+    """Who asks, what kind of client it is, and where the turn is recorded, if anywhere."""
 
     caller: Caller
     client: Client
+    trace: Trace | None = None
 
 
 async def history_of(gateway: Gateway, asked: CreateResponse, caller: Caller) -> list[Raw]:
@@ -79,16 +81,17 @@ async def answer(gateway: Gateway, asked: CreateResponse, asker: Asker, stored: 
         NexusError, UpstreamError: it cannot be answered, and nothing went out yet.
     """
     snapshot = gateway.snapshot
-    route = await gateway.route_turn(snapshot, asked.model or "", asker.caller, asker.client.name)
+    route = await gateway.route_turn(snapshot, asked.model or "", asker.caller, asker.client.name, asker.trace)
     route = introduced(route, asker.caller.agent, asked.prompt_cache_key)
     turn = open_turn(asked, stored, asker.client, new_id, int(time.time()))
     name = route.destinations[0].name
     door.headers |= {"x-nexus-upstream": ascii_only(name), "x-models-etag": gateway.etag(snapshot)}
     turn.asked_again = gateway.silences.knows(asked)
     work = _Work(gateway, asked, asker, turn)
-    live = LiveTurn(turn, door)
+    live = LiveTurn(turn, door, asker.trace if door.live or door.keeps else None)
     gateway.watch.add(live)
-    record = gateway.traffic.begin(turn.response.id, route.asked, name, asker.client.name)
+    who = asker.caller.identity
+    record = gateway.traffic.begin(turn.response.id, route.asked, name, asker.client.name, who)
 
     def body(destination: Destination) -> bytes:
         return turn.to_chat(destination.dialect, destination.model, teller(destination, snapshot))
@@ -96,8 +99,10 @@ async def answer(gateway: Gateway, asked: CreateResponse, asker: Asker, stored: 
     async def opening() -> Opened:
         if snapshot.config.vision_model and gateway.learned.applied(route.destinations[0]).dialect.images == "none":
             await gateway.vision.look(gateway, snapshot, turn, asker.caller)
-        return await gateway.upstream.open(route, body, snapshot)
+        return await gateway.upstream.open(route, body, snapshot, trace=asker.trace)
 
+    if asker.trace is not None:
+        asker.trace.record = record
     try:
         if door.at_once:
             await live.begin()
@@ -146,6 +151,8 @@ class _Work:
             error = UpstreamError(_BROKEN)
         fault = error.fault if isinstance(error, UpstreamError) else Fault("bad_request", str(error))
         record = self._gateway.traffic.running[self._turn.response.id]
+        if isinstance(error, UpstreamError):
+            record.upstream = error.upstream or record.upstream
         if not live.started:
             record.fault = fault.message
             self.ended("refused")
@@ -172,7 +179,7 @@ class _Work:
                 if turn.over:
                     return await self.end(live, events)
                 await live.write(events)
-            events = turn.close(_now())
+            events = turn.close(_now()) if opened.fault is None else turn.fail(opened.fault, _now())
         except (aiohttp.ClientError, OSError) as error:
             log.debug("upstream broke: %r", error)
             events = self._interrupted(live)

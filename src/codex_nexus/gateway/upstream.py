@@ -18,6 +18,7 @@ from codex_nexus.gateway.exchange import Asking, BegunWithFault, Opened, Wire, a
 from codex_nexus.gateway.keyring import OTHER_KEY, Keyring
 from codex_nexus.gateway.learned import Learned
 from codex_nexus.gateway.replies import UpstreamError
+from codex_nexus.gateway.trace import Trace
 from codex_nexus.routing import Destination, Route
 from codex_nexus.snapshot import Snapshot
 from codex_nexus.translate.faults import Fault
@@ -59,7 +60,14 @@ class Upstream:
         return self._connections.session(provider_id, snapshot)
 
     async def open(
-        self, route: Route, body: Body, snapshot: Snapshot, wire: Wire | None = None, repairs: int = _REPAIRS
+        self,
+        route: Route,
+        body: Body,
+        snapshot: Snapshot,
+        wire: Wire | None = None,
+        repairs: int = _REPAIRS,
+        *,
+        trace: Trace | None = None,
     ) -> Opened:
         """The first answer that any destination of the route begins.
 
@@ -69,6 +77,7 @@ class Upstream:
             snapshot: keys, timeouts and proxies.
             wire: the endpoint to use whatever the dialect says; None: as it says.
             repairs: how often a refused request may be said in other words.
+            trace: where each request is recorded, if anywhere.
 
         Raises:
             UpstreamError: none did; the fault is the last one.
@@ -76,9 +85,9 @@ class Upstream:
         fault = Fault("server", "No provider was asked.")
         for n, destination in enumerate(route.destinations):
             try:
-                return await self._healing(destination, body, snapshot, wire, repairs)
+                return await self._healing(destination, body, snapshot, wire, repairs, trace=trace)
             except UpstreamError as error:
-                fault = error.fault
+                fault, error.upstream = error.fault, destination.name
                 last = n == len(route.destinations) - 1
                 if last or fault.kind not in _OTHER_PROVIDER:
                     if isinstance(error, BegunWithFault):
@@ -90,12 +99,19 @@ class Upstream:
         raise UpstreamError(fault)
 
     async def _healing(
-        self, destination: Destination, body: Body, snapshot: Snapshot, wire: Wire | None, repairs: int
+        self,
+        destination: Destination,
+        body: Body,
+        snapshot: Snapshot,
+        wire: Wire | None,
+        repairs: int,
+        *,
+        trace: Trace | None,
     ) -> Opened:
         """Asks, and asks in other words as long as a refusal says which words it wants; these are remembered."""
         spoken = self._learned.applied(destination) if repairs else destination
         heals: list[str] = []
-        asking = self._asking(spoken, body(spoken), snapshot, wire)
+        asking = self._asking(spoken, body(spoken), snapshot, wire, trace)
         while True:
             try:
                 opened = await self._with_keys(asking)
@@ -114,7 +130,9 @@ class Upstream:
                 self._learned.learn_repairs(destination, heals)
                 return opened
 
-    def _asking(self, destination: Destination, body: bytes, snapshot: Snapshot, wire: Wire | None) -> Asking:
+    def _asking(
+        self, destination: Destination, body: bytes, snapshot: Snapshot, wire: Wire | None, trace: Trace | None
+    ) -> Asking:
         """What to ask.
 
         Raises:
@@ -125,7 +143,8 @@ class Upstream:
         if destination.dialect.silent_overflow and fills(body, window, _OVERFULL):
             text = f"the conversation does not fit into the {window} tokens that {destination.model} holds."
             raise UpstreamError(Fault("context_length_exceeded", teller(destination, snapshot)(text)))
-        return Asking(destination, body, snapshot, wire, self._learned.window(destination.name) or window)
+        window = self._learned.window(destination.name) or window
+        return Asking(destination, body, snapshot, wire, window, trace=trace)
 
     def _repaired(self, asking: Asking, heal: str, body: Body) -> Asking | None:
         """The same in the words that this heal asks for; None when nothing would change."""

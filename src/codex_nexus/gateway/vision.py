@@ -63,6 +63,10 @@ class Roads(Protocol):
         """The route of a model name."""
         ...
 
+    async def affordable(self, route: Route, snapshot: Snapshot, caller: Caller) -> Route:
+        """The route as far as its budgets allow."""
+        ...
+
 
 class _Asking(Struct, frozen=True):
     """Who asks, and over which roads."""
@@ -185,13 +189,14 @@ async def _ask(asking: _Asking, url: str) -> str:
     """
     roads, snapshot = asking.roads, asking.snapshot
     route = await roads.route(snapshot, snapshot.config.vision_model, asking.caller)
+    route = await roads.affordable(route, snapshot, asking.caller)
     seeing = tuple(to for to in route.destinations if _sees(roads.learned.applied(to), url))
     if not seeing:
         raise NexusError("it takes no such images itself")
     content = [{"type": "input_text", "text": _ASK}, {"type": "input_image", "image_url": url}]
     body = {"model": route.asked, "store": False, "input": [{"type": "message", "role": "user", "content": content}]}
     turn = open_turn(decode_create(json.dumps(body).encode()), [], PLAIN, _new_id, int(time.time()))
-    record = roads.traffic.begin(turn.response.id, route.asked, seeing[0].name, _CLIENT)
+    record = roads.traffic.begin(turn.response.id, route.asked, seeing[0].name, _CLIENT, asking.caller.identity)
     status: TurnStatus = "gone"
     fault = ""
     try:

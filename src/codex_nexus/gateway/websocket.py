@@ -13,6 +13,7 @@ import contextlib
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -37,6 +38,8 @@ _PING_S = 20.0
 _REMEMBERED = 16
 _LANES = 32
 _FAREWELL_S = 1.0
+_DOOR = "WebSocket /v1/responses"
+"""How such a turn came in, on record."""
 
 SOCKETS = web.AppKey("sockets", set[web.WebSocketResponse])
 """The connections of an application that are open."""
@@ -60,7 +63,8 @@ async def serve(request: web.Request) -> web.StreamResponse:
     socket.headers.update(request[CORS])
     await socket.prepare(request)
     request.app[SOCKETS].add(socket)
-    connection = _Connection(gateway, socket, Asker(request[CALLER], client_of(request.headers)))
+    asker = Asker(request[CALLER], client_of(request.headers))
+    connection = _Connection(gateway, socket, asker, request.headers)
     try:
         async with asyncio.timeout(_LONGEST_S):
             async for message in socket:
@@ -87,10 +91,13 @@ async def close_all(app: web.Application) -> None:
 class _Connection:
     """One socket: its lanes and its memory."""
 
-    def __init__(self, gateway: Gateway, socket: web.WebSocketResponse, asker: Asker) -> None:
+    def __init__(
+        self, gateway: Gateway, socket: web.WebSocketResponse, asker: Asker, headers: Mapping[str, str]
+    ) -> None:
         self._gateway = gateway
         self._socket = socket
         self._asker = asker
+        self._headers = headers
         self._lanes: dict[str | None, asyncio.Queue[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._memory: OrderedDict[str, list[Raw]] = OrderedDict()
@@ -143,6 +150,18 @@ class _Connection:
 
     async def _turn(self, lane: str | None, data: bytes) -> None:
         frame = decode_fields(data, _frames)
+        traces, asker = self._gateway.traces, self._asker
+        trace = None if frame.generate is False else traces.begin(_DOOR, self._headers, data, self._gateway.snapshot)
+        if trace is not None:
+            asker = msgspec.structs.replace(asker, trace=trace)
+        try:
+            await self._run_turn(lane, frame, data, asker)
+        except (NexusError, UpstreamError) as error:
+            if trace is not None:
+                trace.tell_frame(codec.encode(self._error_frame(error)))
+            raise
+
+    async def _run_turn(self, lane: str | None, frame: _Frame, data: bytes, asker: Asker) -> None:
         asked = decode_create(data, chained=frame.generate is False)
         if asked.background:
             raise InvalidRequest("Background work begins with POST /v1/responses, not on a WebSocket.", "background")
@@ -152,7 +171,7 @@ class _Connection:
             await self._warm_up(asked, stored, door)
             return
         try:
-            response = await answer(self._gateway, asked, self._asker, stored, door)
+            response = await answer(self._gateway, asked, asker, stored, door)
         except (NexusError, UpstreamError):
             self._memory.pop(asked.previous_response_id or "", None)
             raise
@@ -182,8 +201,11 @@ class _Connection:
 
     async def say_error(self, error: NexusError | UpstreamError, lane: str | None) -> None:
         """A failure before the first event, as a frame."""
+        await self._say(self._error_frame(error), lane)
+
+    def _error_frame(self, error: NexusError | UpstreamError) -> dict[str, Any]:
         status, shape = fault_shape(error, self._asker.client)
-        await self._say({"type": "error", "status": status, "error": shape}, lane)
+        return {"type": "error", "status": status, "error": shape}
 
     async def _say(self, frame: dict[str, Any], lane: str | None) -> None:
         if lane is not None:

@@ -10,6 +10,7 @@ from codex_nexus.config import file as config_file
 from codex_nexus.config.model import unknown_providers
 from codex_nexus.errors import ConfigError, NoRoute
 from codex_nexus.providers.catalogue import ProviderRecord
+from codex_nexus.service import logs
 from codex_nexus.snapshot import Snapshot
 
 
@@ -24,7 +25,9 @@ def read(home: Path) -> Snapshot:
     problems = loaded.problems + unknown_providers(loaded.config, known.providers.__contains__)
     if problems:
         raise ConfigError(str(home / "config.json"), problems)
-    return snapshot_floor.build(loaded.config, known)
+    snapshot = snapshot_floor.build(loaded.config, known)
+    logs.never_tell(snapshot.secrets())
+    return snapshot
 
 
 def provider(snapshot: Snapshot, name: str) -> ProviderRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from codex_nexus.errors import NexusError
 from codex_nexus.providers.catalogue import Catalogue, ProviderRecord, shipped
 
 _HEAD = """\
@@ -68,10 +69,18 @@ def _count(number: int | None) -> str:
     return "-" if number is None else f"{number:,}"
 
 
-def main(path: str) -> None:
-    """Writes the page."""
-    Path(path).write_text(page(shipped()), "utf-8")
+def main(arguments: list[str]) -> str | None:
+    """Writes the page; gives what went wrong."""
+    if len(arguments) != 1:
+        return "Which file? Usage: python -m codex_nexus.providers.document docs/providers.md"
+    try:
+        Path(arguments[0]).write_text(page(shipped()), "utf-8")
+    except NexusError as error:
+        return error.message
+    except OSError as error:
+        return f"{arguments[0]} cannot be written: {error.strerror or error}."
+    return None
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    sys.exit(main(sys.argv[1:]))

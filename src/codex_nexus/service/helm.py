@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from codex_nexus import snapshot as snapshot_floor
+from codex_nexus.budgets import Used
 from codex_nexus.codex_home import config_toml
 from codex_nexus.codex_home import inject as codex_files
 from codex_nexus.codex_home.wish import PROVIDER, Refused
 from codex_nexus.config import file as config_file
 from codex_nexus.config.model import Config
 from codex_nexus.config.secrets import Secret
-from codex_nexus.control.steering import Book, Injection, LocalServer, Planned, ProbedModel
+from codex_nexus.control.steering import Book, Injection, LocalServer, Planned, ProbedModel, Records
 from codex_nexus.errors import ConfigError, NexusError
 from codex_nexus.gateway.local import scan
 from codex_nexus.gateway.offered import offered
@@ -25,6 +26,7 @@ from codex_nexus.routing import Caller, Listed
 from codex_nexus.service import codex
 from codex_nexus.service.program import codex_is_found, own_command
 from codex_nexus.sessions.store import StoreState
+from codex_nexus.sessions.usage import Usage
 from codex_nexus.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -80,6 +82,10 @@ class Helm:
     def book(self) -> Book:  # noqa: D102
         return self._supervisor.book
 
+    @property
+    def records(self) -> Records:  # noqa: D102
+        return self._supervisor.records
+
     async def open_gateway(self) -> None:  # noqa: D102
         await self._supervisor.open_gateway()
 
@@ -115,12 +121,20 @@ class Helm:
                 one.usual,
                 one.refusal,
                 one.hint,
+                one.wants_key,
             )
             for one in found
         )
 
     async def store(self) -> StoreState:  # noqa: D102
         return await self._supervisor.gateway.store_state()
+
+    async def usage(self, days: int) -> Usage:  # noqa: D102
+        gateway = self._supervisor.gateway
+        return await gateway.usage.since(gateway.store, days)
+
+    def used_today(self) -> Used:  # noqa: D102
+        return self._supervisor.gateway.usage.today()
 
     def listed(self) -> Listed:  # noqa: D102
         return self._supervisor.gateway.listings.known()

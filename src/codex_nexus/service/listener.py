@@ -15,6 +15,7 @@ from codex_nexus.errors import NexusError
 from codex_nexus.gateway.app import make_app
 from codex_nexus.gateway.live import Watched
 from codex_nexus.gateway.state import Gateway
+from codex_nexus.service.runner import Runner
 
 DRAIN_S = 10.0
 _FAREWELL_S = 2.0
@@ -30,12 +31,10 @@ class Listener:
         self._port = port
         self._shared = shared
         """A listening socket of the parent, in the place of one of our own."""
-        # Without handler_cancellation a silent upstream goes on when the client has gone, and the user keeps paying.
-        self._runner = web.AppRunner(
+        self._runner = Runner(
             make_app(gateway),
-            handler_cancellation=True,
+            gateway.refusals.note,
             auto_decompress=False,
-            access_log=None,
             keepalive_timeout=75.0,
             shutdown_timeout=_FAREWELL_S,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from typing import Any, TextIO
 import msgspec
 
 from codex_nexus.errors import NexusError
-from codex_nexus.translate import faults
+from codex_nexus.translate.masks import without_keys
 
 _FILE_BYTES = 5_000_000
 _FILES = 3
@@ -28,16 +27,6 @@ _OUTCOMES = {"completed": "\x1b[32m", "incomplete": "\x1b[33m", "failed": "\x1b[
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {ord("\t"): "\t", ord("\n"): "\n    "}
 """Words of clients and providers stand in the log: they may not steer the terminal nor look like a line of ours."""
 
-_OURS = re.compile(r"\bnexus-[\w-]{16,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
-"""Our own access tokens, and what a login hands out."""
-_NAMED = re.compile(
-    r"""((?:\b(?:x-)?(?:goog-)?api[-_]?key|\bauthorization|\bpassword|[?&](?:key|token|access_token|sig))"""
-    r"""['"]?\s*[:=]\s*['"]?(?:Basic\s+)?)[^\s'"&,;)}\]]{6,}""",
-    re.IGNORECASE,
-)
-"""What stands behind the name of a secret, in a header, a URL or a body."""
-_IN_ADDRESS = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
-"""The password in an address, such as a proxy's or a database's."""
 _SHORTEST = 6
 """A shorter key would be found in the middle of ordinary words."""
 
@@ -51,9 +40,7 @@ def never_tell(secrets: Iterable[str]) -> None:
 
 def masked(text: str) -> str:
     """The text without anything that is or looks like a key or a token: the last net, under care taken everywhere."""
-    text = faults.masked(text, *sorted(_known, key=len, reverse=True))
-    text = _IN_ADDRESS.sub(r"\1***@", _NAMED.sub(r"\1***", text))
-    return _OURS.sub("***", text)
+    return without_keys(text, *sorted(_known, key=len, reverse=True))
 
 
 class Lines(logging.Formatter):

@@ -11,6 +11,8 @@ from aiohttp import web
 from codex_nexus.control.app import make_app
 from codex_nexus.control.steering import Steering
 from codex_nexus.errors import NexusError
+from codex_nexus.gateway.refusals import Refusals
+from codex_nexus.service.runner import Runner
 
 HOST = "127.0.0.1"
 _FAREWELL_S = 1.0
@@ -28,9 +30,7 @@ class Panel:
 
     def __init__(self, steering: Steering, port: int) -> None:
         self._port = port
-        self._runner = web.AppRunner(
-            make_app(steering), handler_cancellation=True, access_log=None, shutdown_timeout=_FAREWELL_S
-        )
+        self._runner = Runner(make_app(steering), Refusals().note, shutdown_timeout=_FAREWELL_S)
 
     @property
     def address(self) -> str:

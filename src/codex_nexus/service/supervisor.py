@@ -15,16 +15,19 @@ from codex_nexus.config.model import Config
 from codex_nexus.control.settings import read_stored
 from codex_nexus.control.steering import Book
 from codex_nexus.errors import NexusError, StoreError
+from codex_nexus.gateway.metrics import SHARED
 from codex_nexus.gateway.state import Gateway
 from codex_nexus.service import codex, logs
 from codex_nexus.service.files import Files, Overrides, Say
 from codex_nexus.service.helm import Helm
+from codex_nexus.service.lending import Borrower, Lender
 from codex_nexus.service.listener import Listener
 from codex_nexus.service.news import Ledger, Teller
 from codex_nexus.service.panel import Panel, panel_port
 from codex_nexus.service.program import first_words
+from codex_nexus.service.records import Records
 from codex_nexus.service.signals import HANGUP, on_ending, on_hangup
-from codex_nexus.service.tending import end_with_parent, tend
+from codex_nexus.service.tending import count, end_with_parent, tend
 from codex_nexus.sessions.opening import open_store
 from codex_nexus.sessions.store import SessionStore
 from codex_nexus.snapshot import Snapshot
@@ -45,6 +48,8 @@ class Supervisor:
         self._listener: Listener | None = None
         self._panel: Panel | None = None
         self._news: Ledger | Teller | None = None
+        self._lender: Lender | None = None
+        self._borrower: Borrower | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._changing = asyncio.Lock()
         self._ended = asyncio.Event()
@@ -75,6 +80,11 @@ class Supervisor:
         return self._news if isinstance(self._news, Ledger) else self.gateway.traffic
 
     @property
+    def records(self) -> Records | Borrower:
+        """The recorded turns: of this process, or of all workers."""
+        return self._borrower or Records(self.gateway)
+
+    @property
     def gateway(self) -> Gateway:
         """What serves the API port, once started."""
         if self._gateway is None:
@@ -91,8 +101,9 @@ class Supervisor:
         self.applied, snapshot = self._files.read()
         logs.never_tell(snapshot.secrets())
         self._gateway = Gateway(snapshot, await asyncio.to_thread(self._open_store, snapshot.config), self.home)
-        self._join_workers(self._gateway)
+        await self._join_workers(self._gateway)
         self._spawn(tend(self._gateway, lambda: self._open_store(self.gateway.snapshot.config, quiet=True)))
+        self._spawn(count(self._gateway, warns=self._overrides.worker == 0))
         if snapshot.config.autostart_nexus or self._overrides.socket is not None:
             await self.open_gateway()
         else:
@@ -102,10 +113,17 @@ class Supervisor:
             for line in first_words(fresh=read_stored(self.home).fresh):
                 self._say(line)
 
-    def _join_workers(self, gateway: Gateway) -> None:
+    async def _join_workers(self, gateway: Gateway) -> None:
         news, worker = self._overrides.news, self._overrides.worker
-        if news is not None:
-            self._news = Teller(news, worker, gateway.traffic) if worker else Ledger(news, gateway.traffic)
+        if news is None:
+            return
+        if worker:
+            self._news = Teller(news, worker, gateway.traffic)
+            self._lender = Lender(Records(gateway), os.environ[SHARED], worker)
+            await self._lender.start()
+        else:
+            self._news = Ledger(news, gateway.traffic)
+            self._borrower = Borrower(Records(gateway), os.environ[SHARED])
 
     async def open_gateway(self) -> None:
         """Starts the gateway, unless it is started.
@@ -245,6 +263,8 @@ class Supervisor:
             await self._listener.stop()
         if self._news is not None:
             self._news.close()
+        if self._lender is not None:
+            self._lender.close()
         for task in list(self._background):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 
+from codex_nexus.budgets import day_of
 from codex_nexus.errors import NexusError, StoreError
 from codex_nexus.gateway import background
 from codex_nexus.gateway.state import Gateway
@@ -16,6 +17,9 @@ from codex_nexus.sessions.store import SessionStore
 log = logging.getLogger("codex_nexus.store")
 
 LOOK_S = 5.0
+COUNT_S = 2.0
+_USAGE_DAYS = 400
+"""Usage is small, and a year of it is what people ask for."""
 _PRUNE_EVERY_S = 3600.0
 _DAY_S = 86_400
 
@@ -50,8 +54,25 @@ async def _find(gateway: Gateway, reopen: Callable[[], SessionStore | None]) -> 
         log.info("the session store is there; responses are stored")
 
 
+async def count(gateway: Gateway, *, warns: bool) -> None:
+    """Brings what turns used to the store every few seconds, until it is cancelled.
+
+    Args:
+        gateway: the gateway.
+        warns: also say when a budget is nearly used up; of several workers one does.
+    """
+    while True:
+        budgets = gateway.snapshot.config.budgets
+        await gateway.usage.bring(gateway.store, ask=bool(budgets))
+        if warns:
+            gateway.usage.warn(budgets)
+        await asyncio.sleep(COUNT_S)
+
+
 async def prune(gateway: Gateway) -> None:
     """Forgets what is older than `retention_days` and what is beyond `store_limit_mb`, longest unused first.
+
+    Usage stays for 400 days, or as long as responses do.
 
     Raises:
         StoreError: it cannot be removed.
@@ -63,6 +84,8 @@ async def prune(gateway: Gateway) -> None:
     count = await store.prune(int(time.time()) - days * _DAY_S) if days else 0
     if count:
         log.info("forgot %d responses unused for %d days", count, days)
+    if days:
+        await store.forget_usage(day_of(time.time(), max(days, _USAGE_DAYS)))
     count = await store.shrink(limit << 20) if limit else 0
     if count:
         log.info("forgot %d responses, the store holds at most %d MiB", count, limit)

@@ -35,8 +35,18 @@ _TOO_SOON_S = 3.0
 _PATIENCE = 5
 
 
-def run_workers(home: Path, overrides: Overrides, count: int, say: Say, flags: tuple[str, ...] = ()) -> int:
+def run_workers(
+    home: Path, overrides: Overrides, count: int, say: Say, flags: tuple[str, ...] = (), *, log_file: str = ""
+) -> int:
     """Runs the workers until SIGINT or SIGTERM; gives the exit code.
+
+    Args:
+        home: the folder of our files.
+        overrides: what the command line says over them.
+        count: how many.
+        say: tells the user a line.
+        flags: of `serve`, for each of them.
+        log_file: this process's own, beside which each worker has one; empty: the terminal.
 
     Raises:
         ConfigError: the files are wrong.
@@ -47,9 +57,8 @@ def run_workers(home: Path, overrides: Overrides, count: int, say: Say, flags: t
     config = Files(home, overrides, say).read()[1].config  # makes the access token once, for all
     with _listening(config.host, config.port) as shared:
         port = int(shared.getsockname()[1])
-        return _Herd(shared, ["--host", config.host, "--port", str(port), *flags], inject=overrides.inject).run(
-            count, say
-        )
+        flags = ("--host", config.host, "--port", str(port), *flags)
+        return _Herd(shared, [*flags] if overrides.inject else [*flags, "--no-inject"], log_file).run(count, say)
 
 
 def as_worker(overrides: Overrides) -> tuple[Overrides, Say]:
@@ -72,11 +81,18 @@ def _listening(host: str, port: int) -> socket.socket:
     return shared
 
 
+def log_of(file: str, number: int) -> str:
+    """The log file of a worker: `nexus.log` becomes `nexus.1.log` for the first. Two cannot rotate one file."""
+    path = Path(file)
+    return str(path.with_name(f"{path.stem}.{number + 1}{path.suffix}"))
+
+
 class _Herd:
-    def __init__(self, shared: socket.socket, flags: list[str], *, inject: bool) -> None:
+    def __init__(self, shared: socket.socket, flags: list[str], log_file: str) -> None:
         self._socket = shared
         self._hearing, self._telling = news.channel()
-        self._flags = flags if inject else [*flags, "--no-inject"]
+        self._flags = flags
+        self._log_file = log_file
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
         self._born: dict[int, float] = {}
         self._ending = threading.Event()
@@ -105,7 +121,8 @@ class _Herd:
     def _start(self, number: int) -> None:
         shared, end = self._socket.fileno(), (self._telling if number else self._hearing).fileno()
         told = {SOCKET: str(shared), WORKER: str(number), NEWS: str(end), SHARED: self._counts.name}
-        command = [sys.executable, "-m", "codex_nexus", "serve", *self._flags]
+        log_flag = ["--log-file", log_of(self._log_file, number)] if self._log_file else []
+        command = [sys.executable, "-m", "codex_nexus", "serve", *self._flags, *log_flag]
         # a session of its own: Ctrl+C in the terminal comes to the parent, which ends the workers in order
         with held_back():
             self._workers[number] = subprocess.Popen(  # noqa: S603

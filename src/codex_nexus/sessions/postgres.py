@@ -162,7 +162,7 @@ def _migrate(db: _Pg, where: str) -> None:
             f"The session store {where} was made by a newer version ({version}); this one knows {schema.VERSION}."
         )
     if version < schema.VERSION:
-        db.execute(cast("LiteralString", schema.POSTGRES))
+        db.execute(cast("LiteralString", schema.postgres_from(version)))
         db.execute("INSERT INTO version (version) VALUES (%s)", (schema.VERSION,))
 
 

@@ -15,6 +15,7 @@ from msgspec import Raw
 
 from codex_nexus.sessions import talks_sql as talks
 from codex_nexus.sessions import turns_sql as turns
+from codex_nexus.sessions import usage_sql
 from codex_nexus.sessions.signals import Signals
 from codex_nexus.sessions.store import (
     Batch,
@@ -27,6 +28,7 @@ from codex_nexus.sessions.store import (
     StoredTurn,
 )
 from codex_nexus.sessions.turns_sql import Db
+from codex_nexus.sessions.usage import Spent, Usage
 
 T = TypeVar("T")
 Work = Callable[[Db], T]
@@ -148,6 +150,20 @@ class SqlStore(ABC):
 
     async def context(self, conversation_id: str, owner: str) -> list[Raw] | None:  # noqa: D102
         return await self._asked(None, talks.context, conversation_id, owner)
+
+    # --- usage
+
+    async def add_usage(self, usage: Usage) -> None:  # noqa: D102
+        await self._write(lambda db: usage_sql.add(db, usage))
+
+    async def usage(self, since: str) -> Usage:  # noqa: D102
+        return await self._read(lambda db: usage_sql.since(db, since))
+
+    async def used(self, day: str, owner: str) -> dict[str, Spent]:  # noqa: D102
+        return await self._read(lambda db: usage_sql.by_provider(db, day, owner))
+
+    async def forget_usage(self, before: str) -> int:  # noqa: D102
+        return await self._write(lambda db: usage_sql.forget(db, before))
 
     # --- life
 

@@ -231,9 +231,10 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
     try:
         version = _version(db, path)  # another process may have been quicker
         if version != schema.VERSION:
-            for statement in (schema.SQLITE_FROM_1 if version else schema.SQLITE).split(";"):
+            for statement in schema.sqlite_from(version).split(";"):
                 db.execute(statement)
-            _find_threads(db)
+            if version == 1:
+                _find_threads(db)
             db.execute(f"PRAGMA user_version = {schema.VERSION}")
         db.execute("COMMIT")
     except BaseException:

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Raw, Struct
 
+from codex_nexus.sessions.usage import Spent, Usage
+
 
 class StoredItem(Struct, frozen=True):
     """One item of a conversation: its id and the wire's JSON, which holds the same id."""
@@ -224,6 +226,24 @@ class SessionStore(Protocol):
 
     async def context(self, conversation_id: str, owner: str) -> list[Raw] | None:
         """All items as one JSON list; None when the conversation is not there."""
+        ...
+
+    # --- usage
+
+    async def add_usage(self, usage: Usage) -> None:
+        """Adds to what is kept of the same day, provider, model and caller; all of it or nothing."""
+        ...
+
+    async def usage(self, since: str) -> Usage:
+        """What all callers used on that day (`YYYY-MM-DD`, UTC) and later."""
+        ...
+
+    async def used(self, day: str, owner: str) -> dict[str, Spent]:
+        """What this very caller used on that day, by provider."""
+        ...
+
+    async def forget_usage(self, before: str) -> int:
+        """Forgets the days before that one; gives the number of rows."""
         ...
 
     # --- life

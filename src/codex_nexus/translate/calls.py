@@ -29,7 +29,7 @@ class CallWriter:
     def call(self, item: InputItem) -> ToolCall:
         """The entry of `tool_calls` for a call item of any type."""
         name, arguments = self._called(item)
-        return ToolCall(self._unique_id(item.call_id or ""), FunctionCall(name, arguments))
+        return ToolCall(self._unique_id(item.call_id or "call"), FunctionCall(name, arguments))
 
     def _called(self, item: InputItem) -> tuple[str, Text]:
         match item.type:

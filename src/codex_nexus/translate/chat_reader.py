@@ -7,14 +7,16 @@ gives it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
+
+from msgspec import Raw
 
 from codex_nexus.translate.complaints import complaint_of
 from codex_nexus.translate.deltas import Delta, Ending, GatheredCall, Refused, Text, Thought
 from codex_nexus.translate.dialect import Dialect
 from codex_nexus.translate.faults import Fault, fault_of
 from codex_nexus.translate.gatherer import CallGatherer
+from codex_nexus.translate.logprobs import read_logprobs
 from codex_nexus.translate.thinking import Details, Halves, Incremental, ThinkSplitter, thinking_text
 from codex_nexus.translate.usage import counts, read_usage
 from codex_nexus.wire import codec
@@ -34,8 +36,10 @@ _CALLS = {"tool_calls", "function_call", "tool_use", "tool_call", "malformed_fun
 class ChatReader:
     """Reads one answer. `read` each payload, `close` at the end of the body, then ask for `outcome`."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, logprobs: list[Raw] | None = None) -> None:
+        """A reader of one answer; the logprobs of its text go into this list, ahead of the text itself."""
         self._dialect = dialect
+        self._logprobs = logprobs
         self._splitter = ThinkSplitter() if dialect.think_tags == "auto" else None
         self._text = Incremental(dialect.text_mode)
         self._thought = Incremental("auto")
@@ -89,17 +93,20 @@ class ChatReader:
             if event == b"error":
                 self._fail(Fault("server", data.decode("utf-8", "replace")[:500]))
             return []
-        return list(self._chunk(chunk, event))
+        out: list[Delta] = []
+        self._chunk(chunk, event, out)
+        return out
 
     def close(self) -> list[Delta]:
         """What was held back."""
-        if self._splitter is None:
-            return []
-        return list(self._split(self._splitter.close()))
+        out: list[Delta] = []
+        if self._splitter is not None:
+            self._split(self._splitter.close(), out)
+        return out
 
-    # --- one chunk
+    # --- one chunk; each step adds its deltas to `out`, which costs half of what generators do
 
-    def _chunk(self, chunk: ChatChunk, event: bytes) -> Iterator[Delta]:
+    def _chunk(self, chunk: ChatChunk, event: bytes, out: list[Delta]) -> None:
         if chunk.usage is not None:
             self._count(chunk.usage)
         elif chunk.x_groq is not None:
@@ -109,20 +116,20 @@ class ChatReader:
             return
         choices = chunk.choices
         if not choices:
-            yield from self._without_choices(chunk)
+            self._without_choices(chunk, out)
             return
         for choice in choices:
             if choice.index in (0, None):
-                yield from self._choice(choice)
+                self._choice(choice, out)
 
     def _count(self, usage: Any) -> None:
         if counts(usage):
             self._usage = usage
 
-    def _without_choices(self, chunk: ChatChunk) -> Iterator[Delta]:
+    def _without_choices(self, chunk: ChatChunk, out: list[Delta]) -> None:
         wrapped = chunk.data
         if "choices" in (codec.as_object(wrapped) or {}):
-            yield from self._chunk(chunk_of(wrapped), b"")
+            self._chunk(chunk_of(wrapped), b"", out)
         elif _refuses(chunk):
             self._fail_from(chunk)
 
@@ -136,61 +143,65 @@ class ChatReader:
             self.fault = fault
         self.ended = True
 
-    def _choice(self, choice: Choice) -> Iterator[Delta]:
+    def _choice(self, choice: Choice, out: list[Delta]) -> None:
         if choice.usage is not None:
             self._count(choice.usage)
         delta = choice.delta or choice.message
         if delta is not None:
-            yield from self._delta(delta)
+            if choice.logprobs is not None and self._logprobs is not None and delta.content:
+                self._logprobs += read_logprobs(_field(choice.logprobs, "content"))
+            self._delta(delta, out)
         if isinstance(choice.finish_reason, str) and choice.finish_reason:
             self._finish = choice.finish_reason.lower()
 
-    def _delta(self, delta: ChatDelta) -> Iterator[Delta]:
+    def _delta(self, delta: ChatDelta, out: list[Delta]) -> None:
         thought = self._reasoning(delta)
         if thought:
-            yield Thought(thought)
+            out.append(Thought(thought))
         content = delta.content
         if content:
             if isinstance(content, str):
-                yield from self._content(content)
+                self._content(content, out)
             else:
-                yield from self._parts(codec.as_list(content) or [content])
+                self._parts(codec.as_list(content) or [content], out)
         if isinstance(delta.refusal, str) and delta.refusal:
             self._any_text = True
-            yield Refused(self._halves.whole("refusal", delta.refusal))
-        for piece in delta.tool_calls or ():
-            yield self._gatherer.receive(piece)
+            out.append(Refused(self._halves.whole("refusal", delta.refusal)))
+        if delta.tool_calls:
+            out += map(self._gatherer.receive, delta.tool_calls)
         if delta.function_call is not None:
-            yield self._gatherer.receive(ToolCallDelta(0, None, delta.function_call))
+            out.append(self._gatherer.receive(ToolCallDelta(0, None, delta.function_call)))
 
     # --- text and reasoning
 
-    def _content(self, content: str) -> Iterator[Delta]:
+    def _content(self, content: str, out: list[Delta]) -> None:
         text = self._text.feed(self._halves.whole("text", content))
         if self._splitter is not None:
-            yield from self._split(self._splitter.feed(text))
+            self._split(self._splitter.feed(text), out)
         elif text:
             self._any_text = True
-            yield Text(text)
+            out.append(Text(text))
 
-    def _split(self, split: tuple[str, str]) -> Iterator[Delta]:
+    def _split(self, split: tuple[str, str], out: list[Delta]) -> None:
         thought, text = split
+        if self._logprobs and (thought or (self._splitter is not None and self._splitter.thinking)):
+            self._logprobs.clear()  # they were of the thought
         if thought and not self._structured_thought:
-            yield Thought(thought)
+            out.append(Thought(thought))
         if text:
             self._any_text = True
-            yield Text(text)
+            out.append(Text(text))
 
-    def _parts(self, parts: list[Any]) -> Iterator[Delta]:
+    def _parts(self, parts: list[Any], out: list[Delta]) -> None:
         for part in parts:
             thought = thinking_text(part)
             if thought is None:
                 text = part if isinstance(part, str) else _field(part, "text")
                 if isinstance(text, str) and text:
-                    yield from self._content(text)
+                    self._content(text, out)
             elif thought:
                 self._structured_thought = True
-                yield Thought(self._halves.whole("thought", thought))
+                out.append(Thought(self._halves.whole("thought", thought)))
 
     def _reasoning(self, delta: ChatDelta) -> str:
         """The reasoning of one delta: the first field that has any, never two of them."""

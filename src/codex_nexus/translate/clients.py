@@ -49,6 +49,8 @@ class Client(Struct, frozen=True):
     always_retry_after: bool
     longest_wait_s: float
     """It is never told to wait longer: Codex sleeps as long as it is told, without a word to its user."""
+    waits_for: tuple[FaultKind, ...]
+    """Faults with which it is told when to come again, if anybody knows."""
     answers: dict[FaultKind, Answer]
 
 
@@ -67,6 +69,7 @@ CODEX = Client(
     error_event=False,
     always_retry_after=True,
     longest_wait_s=300.0,
+    waits_for=("rate_limit", "server"),
     answers={
         "context_length_exceeded": Answer(
             400, "invalid_request_error", "context_length_exceeded", "context_length_exceeded"
@@ -101,6 +104,7 @@ PLAIN = Client(
     error_event=True,
     always_retry_after=False,
     longest_wait_s=86_400.0,
+    waits_for=("rate_limit", "server", "insufficient_quota"),
     answers={
         "context_length_exceeded": Answer(
             400, "invalid_request_error", "context_length_exceeded", "context_length_exceeded"
@@ -138,7 +142,7 @@ def wait_for(client: Client, fault: Fault) -> float | None:
     """Seconds for `Retry-After`, or None."""
     if fault.kind == "rate_limit" and fault.retry_after is None and client.always_retry_after:
         return DEFAULT_WAIT_S
-    if fault.retry_after is None or fault.kind not in ("rate_limit", "server"):
+    if fault.retry_after is None or fault.kind not in client.waits_for:
         return None
     return min(fault.retry_after, client.longest_wait_s)
 

@@ -43,7 +43,8 @@ def wished(asked: str | None, dialect: Dialect) -> Thinking:
 
 def _off(dialect: Dialect) -> Thinking:
     if dialect.thinking_off == "allowed":
-        return Thinking(False, "none" if "none" in dialect.efforts or not dialect.efforts else None)
+        named = "none" in dialect.efforts or (not dialect.efforts and dialect.reasoning_param != "effort_obj")
+        return Thinking(False, "none" if named else None)
     ranked = [effort for effort in EFFORTS if effort in dialect.efforts]
     return Thinking(True, ranked[0]) if ranked else Thinking()
 
@@ -85,9 +86,16 @@ def put_thinking(request: CreateChatCompletion, thinking: Thinking, dialect: Dia
             request.thinking = {"type": "adaptive" if thinking.on else "disabled"}
 
 
+_LEAST_BUDGET = 128
+"""A smaller one is refused (docs.siliconflow.cn chat completions, 2026); better none is said at all."""
+
+
 def _within(budget: int | None, request: CreateChatCompletion) -> int | None:
     limits = [limit for limit in (request.max_tokens, request.max_completion_tokens) if isinstance(limit, int)]
-    return budget if budget is None or not limits else min(budget, min(limits) // 2)
+    if budget is None or not limits:
+        return budget
+    fitting = min(budget, min(limits) // 2)
+    return fitting if fitting >= _LEAST_BUDGET else None
 
 
 def extra_body(request: CreateChatCompletion, dialect: Dialect) -> dict[str, Raw]:

@@ -44,7 +44,7 @@ class Fault(Struct, frozen=True):
         status: the upstream's HTTP status, if it answered at all.
         retry_after: seconds that the upstream asks to wait, if it says so.
         heal: the one repair worth a second try (`drop_field:store`, `clamp_max_tokens:32768`, ...), or None.
-        code: the upstream's own code.
+        code: the upstream's own code, if it is more than an HTTP status.
         generation: what the model said, when the upstream refuses it for its form.
     """
 
@@ -251,8 +251,8 @@ def fault_of(
     if kind == "rate_limit" and wait is not None and wait > _LATE_S:
         kind = "insufficient_quota"
     return Fault(
-        kind, _message(complaint), status or None, wait if kind in _WAITING else None, heal, complaint.code or None,
-        complaint.generation,
+        kind, _message(complaint), status or None, wait if kind in _WAITING else None, heal,
+        None if _status_in(complaint) else complaint.code or None, complaint.generation,
     )  # fmt: skip
 
 

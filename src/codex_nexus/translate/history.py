@@ -18,6 +18,8 @@ _tools = msgspec.json.Decoder(list[Raw])
 
 CALLS = {"function_call", "custom_tool_call", "tool_search_call", "local_shell_call", "shell_call", "apply_patch_call"}
 """Item types that are calls with an output of their own."""
+NAMED = {"function_call", "custom_tool_call"}
+"""Those that name their tool."""
 OUTPUTS = {f"{call}_output" for call in CALLS} | {"tool_search_output"}
 _ROLES = {"user", "assistant", "system", "developer"}
 
@@ -108,9 +110,10 @@ def _check(item: InputItem, where: str) -> None:
         if codec.is_null(item.content):
             raise missing(f"{where}.content")
     elif item.type in CALLS or item.type in OUTPUTS:
-        if not item.call_id:
+        # Empty ones are damage that other gateways left in a thread (cc-switch#4341): mended, or told by `strict`.
+        if item.call_id is None:
             raise missing(f"{where}.call_id")
-        if item.type in ("function_call", "custom_tool_call") and not item.name:
+        if item.type in NAMED and item.name is None:
             raise missing(f"{where}.name")
     elif not item.type:
         raise missing(f"{where}.type")

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import Raw
+
 from codex_nexus.translate.complaints import complaint_of
 from codex_nexus.translate.deltas import CallPiece, Delta, Ending, GatheredCall, Refused, Text, Thought
 from codex_nexus.translate.dialect import Dialect
 from codex_nexus.translate.faults import Fault, fault_of
+from codex_nexus.translate.logprobs import read_logprobs
 from codex_nexus.translate.usage import read_usage
 from codex_nexus.wire import codec
 from codex_nexus.wire.responses import ResponseUsage
@@ -22,8 +25,10 @@ _CALLS = {"function_call", "custom_tool_call"}
 class ItemsReader:
     """Reads one answer; used as `deltas.ChatReader` is."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, logprobs: list[Raw] | None = None) -> None:
+        """A reader of one answer; the logprobs of its text go into this list, ahead of the text itself."""
         self._dialect = dialect
+        self._logprobs = logprobs
         self._calls: dict[str, GatheredCall] = {}
         self._places: dict[str, str] = {}
         """Place in the output -> the key of the item that stands there."""
@@ -72,8 +77,10 @@ class ItemsReader:
     def _piece(self, kind: str, key: str, text: str, fields: dict[str, Any]) -> list[Delta]:
         match kind:
             case "response.output_text.delta":
+                self._likely(fields)
                 return self._text(key, text)
             case "response.output_text.done" if key not in self._texts:
+                self._likely(fields)
                 return self._text(key, text)
             case "response.refusal.delta":
                 self._any_text = self._any_text or bool(text)
@@ -113,6 +120,10 @@ class ItemsReader:
         self._texts[key] = self._texts.get(key, "") + text
         return [Text(text)]
 
+    def _likely(self, fields: dict[str, Any]) -> None:
+        if self._logprobs is not None and fields.get("logprobs"):
+            self._logprobs += read_logprobs(fields["logprobs"])
+
     def _thought(self, key: str, form: str, text: str) -> list[Delta]:
         """Raw reasoning and its summary may both come for one item: the first form is told."""
         if not text or self._thoughts.setdefault(key, form) != form:
@@ -135,6 +146,8 @@ class ItemsReader:
         if not done:
             return []
         if kind == "message" and key not in self._texts:
+            for part in codec.as_list(item.get("content")) or []:
+                self._likely(codec.as_object(part) or {})
             return self._text(key, _content(item.get("content"), ("output_text", "text", "refusal")))
         if kind == "reasoning":
             return self._reasoned(item, key)
@@ -162,9 +175,9 @@ class ItemsReader:
 
     def _end(self, response: dict[str, Any]) -> list[Delta]:
         deltas: list[Delta] = []
+        told = {"message": bool(self._texts), "reasoning": bool(self._thoughts or self.details)}
         for n, item in enumerate(codec.as_list(response.get("output")) or []):
-            fields = codec.as_object(item) or {}
-            deltas += self._last(fields, f"end {n}")
+            deltas += self._last(codec.as_object(item) or {}, f"end {n}", told)
         self._usage = response.get("usage")
         self.ended = True
         match response.get("status"):
@@ -177,19 +190,16 @@ class ItemsReader:
                 self._ending = "completed"
         return deltas
 
-    def _last(self, item: dict[str, Any], key: str) -> list[Delta]:
-        """What the end says of an item: some servers give it, or its arguments, only there."""
-        key = str(item.get("id") or key)
-        match item.get("type"):
-            case "message" if not self._texts:
-                return self._item(item, key, done=True)
-            case "function_call" | "custom_tool_call":
-                known = self._calls.get(key) or next(
-                    (call for call in self.calls if call.id == item.get("call_id")), None
-                )
-                return self._item(item, key, done=True) if known is None else _completed(known, item)
-            case _:
-                return []
+    def _last(self, item: dict[str, Any], key: str, told: dict[str, bool]) -> list[Delta]:
+        """What the end says of an item: some servers give it, or its arguments, only there.
+
+        `told`: type of item -> whether the events before said any of that type.
+        """
+        key, kind = str(item.get("id") or key), str(item.get("type"))
+        if kind not in _CALLS:
+            return [] if told.get(kind, True) else self._item(item, key, done=True)
+        known = self._calls.get(key) or next((call for call in self.calls if call.id == item.get("call_id")), None)
+        return self._item(item, key, done=True) if known is None else _completed(known, item)
 
     def _fail(self, fields: dict[str, Any]) -> list[Delta]:
         if self.fault is None:

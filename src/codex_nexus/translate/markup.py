@@ -103,7 +103,9 @@ def _repeated(pattern: re.Pattern[str], text: str) -> list[re.Match[str]] | None
     return found if found and not text[at:].strip() else None
 
 
-_FUNCTION = re.compile(r"\s*<function=(?P<name>[^>\s]+)\s*>(?P<body>.*?)</function>\s*(?=<function=|\Z)", re.DOTALL)
+_FUNCTION = re.compile(
+    r"\s*<function=(?P<name>[^>\s]+?)\s*>(?P<body>.*?)(?:</function>\s*(?=<function=|\Z)|\s*\Z)", re.DOTALL
+)
 _PARAMETER = re.compile(r"\s*<parameter=(?P<key>[^>\n]+)>(?P<value>.*?)</parameter>\s*(?=<parameter=|\Z)", re.DOTALL)
 _INVOKE = re.compile(r"\s*<invoke\s+name=\"(?P<name>[^\"]+)\"\s*>(?P<body>.*?)</invoke>\s*(?=<invoke\s|\Z)", re.DOTALL)
 _NAMED = re.compile(
@@ -130,26 +132,35 @@ _SECTION = re.compile(
 
 
 def _functions(text: str) -> list[Written] | None:
-    """`<function=NAME><parameter=KEY>VALUE</parameter></function>`; line breaks around a value belong to its tags."""
-    calls: list[Written] = []
-    for match in _repeated(_FUNCTION, text) or []:
-        pairs = _repeated(_PARAMETER, match["body"]) if match["body"].strip() else []
-        if pairs is None:
-            return None
-        arguments = {pair["key"].strip(): _unwrapped(pair["value"]) for pair in pairs}
-        calls.append(Written(match["name"], arguments, typed=False))
-    return calls or None
+    """`<function=NAME>` around `<parameter=KEY>VALUE</parameter>` or around JSON."""
+    return _all_read([_function(match["name"], match["body"]) for match in _repeated(_FUNCTION, text) or []])
 
 
-def _unwrapped(value: str) -> str:
-    return value.removeprefix("\n").removesuffix("\n")
+def _all_read(calls: list[Written | None]) -> list[Written] | None:
+    known = [call for call in calls if call is not None]
+    return known if known and len(known) == len(calls) else None
+
+
+def _function(name: str, body: str) -> Written | None:
+    """Line breaks around a parameter's value belong to its tags."""
+    pairs = _repeated(_PARAMETER, body) if body.strip() else []
+    if pairs is None:
+        return _around_json(name, body)
+    arguments = {pair["key"].strip(): pair["value"].removeprefix("\n").removesuffix("\n") for pair in pairs}
+    return Written(name, arguments, typed=False)
+
+
+def _around_json(name: str, body: str) -> Written | None:
+    try:
+        arguments = codec.as_object(codec.decode_lenient(body.strip().encode("utf-8", "replace")))
+    except ValueError:
+        return None
+    return None if arguments is None else Written(name, arguments)
 
 
 def _invokes(text: str) -> list[Written] | None:
     """`<invoke name="NAME">` around parameters, around tags named as the parameters are, or around JSON."""
-    calls = [_invoked(match["name"], match["body"]) for match in _repeated(_INVOKE, text) or []]
-    known = [call for call in calls if call is not None]
-    return known if known and len(known) == len(calls) else None
+    return _all_read([_invoked(match["name"], match["body"]) for match in _repeated(_INVOKE, text) or []])
 
 
 def _invoked(name: str, body: str) -> Written | None:
@@ -164,11 +175,7 @@ def _invoked(name: str, body: str) -> Written | None:
     pairs = pairs or _repeated(_TAGGED, body)
     if pairs is not None:
         return Written(name, {pair["key"]: pair["value"] for pair in pairs}, typed=False)
-    try:
-        arguments = codec.as_object(codec.decode_lenient(body.strip().encode("utf-8", "replace")))
-    except ValueError:
-        return None
-    return None if arguments is None else Written(name, arguments)
+    return _around_json(name, body)
 
 
 def _declared_value(value: str, string: str | None) -> Any:
@@ -199,8 +206,7 @@ def _between(opening: str, closings: tuple[str, ...], *grammars: Grammar) -> Gra
         for closing in closings:
             inner = inner.removesuffix(closing)
         inner = inner if closings else _TAIL.sub("", inner)
-        found = (grammar(inner) for grammar in grammars)
-        return next((calls for calls in found if calls), None)
+        return next(filter(None, (grammar(inner) for grammar in grammars)), None)
 
     return read
 
@@ -229,13 +235,8 @@ def _named_bodies(pattern: re.Pattern[str]) -> Grammar:
     """Calls that this pattern finds one after another, each a `name` and a JSON `body`."""
 
     def read(text: str) -> list[Written] | None:
-        calls: list[Written] = []
-        for match in _repeated(pattern, text) or []:
-            found = json_calls(f'{{"name": "x", "arguments": {match["body"].strip() or "{}"}}}')
-            if not found or len(found) > 1:
-                return None
-            calls.append(Written(match["name"], found[0].arguments))
-        return calls or None
+        found = _repeated(pattern, text) or []
+        return _all_read([_around_json(match["name"], match["body"].strip() or "{}") for match in found])
 
     return read
 

@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from codex_nexus.translate.dialect import Dialect
+from codex_nexus.translate.logprobs import INCLUDE
 from codex_nexus.wire import codec
 from codex_nexus.wire.chat import CreateChatCompletion, Message, encode_request
 from codex_nexus.wire.create import CreateResponse
@@ -36,6 +37,8 @@ class OnwardRequest(Struct, kw_only=True):
     reasoning: Any = UNSET
     text: Any = UNSET
     prompt_cache_key: str | UnsetType = UNSET
+    top_logprobs: int | UnsetType = UNSET
+    include: Any = UNSET
 
 
 def to_responses(chat: CreateChatCompletion, create: CreateResponse, dialect: Dialect) -> bytes:
@@ -54,10 +57,20 @@ def to_responses(chat: CreateChatCompletion, create: CreateResponse, dialect: Di
     request.reasoning = _reasoning(chat, create)
     request.text = _text(chat)
     request.prompt_cache_key = chat.prompt_cache_key
+    request.top_logprobs = chat.top_logprobs
+    request.include = _include(chat, dialect)
     for name in dialect.drop_params:
         if name not in _ALWAYS and hasattr(request, name):
             setattr(request, name, UNSET)
     return encode_request(request, dialect.extra_body)
+
+
+def _include(chat: CreateChatCompletion, dialect: Dialect) -> Any:
+    """With the words of the dialect's own list, which would be hidden otherwise."""
+    if chat.logprobs is not True:
+        return UNSET
+    own = codec.as_list(codec.decode_any(dialect.extra_body.get("include", codec.NULL)))
+    return [*(own or ()), INCLUDE]
 
 
 _ALWAYS = ("model", "input", "stream", "tools", "instructions")

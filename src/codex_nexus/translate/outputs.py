@@ -27,9 +27,12 @@ from codex_nexus.wire.items import (
 class MessageBuilder:
     """An assistant message: parts of text and refusal, one after another."""
 
-    def __init__(self, item_id: str, output_index: int) -> None:
+    def __init__(self, item_id: str, output_index: int, coming: list[Raw] | None = None) -> None:
+        """A message; `coming` is where the logprobs of its next piece of text are laid."""
         self._id = item_id
         self._index = output_index
+        self._coming: list[Raw] = [] if coming is None else coming
+        self._logprobs: list[Raw] = []
         self._parts: list[OutputText | Refusal] = []
         self._pieces: list[str] = []
         self._kind: type[OutputText | Refusal] | None = None
@@ -42,10 +45,19 @@ class MessageBuilder:
         """More text."""
         events = self._part(OutputText)
         self._pieces.append(text)
-        events.append(
-            ev.OutputTextDelta(item_id=self._id, output_index=self._index, content_index=len(self._parts), delta=text)
+        said = ev.OutputTextDelta(
+            item_id=self._id, output_index=self._index, content_index=len(self._parts), delta=text
         )
+        if self._coming:
+            said.logprobs = self._came()
+        events.append(said)
         return events
+
+    def _came(self) -> list[Raw]:
+        new = self._coming.copy()
+        self._coming.clear()
+        self._logprobs += new
+        return new
 
     def append_refusal(self, text: str) -> list[Event]:
         """More refusal."""
@@ -80,8 +92,12 @@ class MessageBuilder:
         text, at = "".join(self._pieces), len(self._parts)
         done: Event
         if self._kind is OutputText:
-            part = OutputText(text)
-            done = ev.OutputTextDone(item_id=self._id, output_index=self._index, content_index=at, text=text)
+            self._came()
+            likely, self._logprobs = self._logprobs, []
+            part = OutputText(text, logprobs=likely)
+            done = ev.OutputTextDone(
+                item_id=self._id, output_index=self._index, content_index=at, text=text, logprobs=likely
+            )
         else:
             part = Refusal(text)
             done = ev.RefusalDone(item_id=self._id, output_index=self._index, content_index=at, refusal=text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+import msgspec
 from msgspec import Raw
 
 from codex_nexus.translate.history import History, content_parts
@@ -19,7 +20,10 @@ def image_url(raw: Raw) -> Text | None:
         return raw
     if codec.is_null(raw):
         return None
-    url = (codec.as_object(codec.decode_any(raw)) or {}).get("url")
+    try:
+        url = (codec.as_object(codec.decode_any(raw)) or {}).get("url")
+    except msgspec.DecodeError:  # nested too deeply
+        return None
     return codec.to_text(url) if isinstance(url, str) else None
 
 

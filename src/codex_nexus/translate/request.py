@@ -12,6 +12,7 @@ from codex_nexus.translate.choice import ToolWish, offered, tool_wish
 from codex_nexus.translate.dialect import Dialect
 from codex_nexus.translate.effort import extra_body, put_thinking, wished
 from codex_nexus.translate.history import History
+from codex_nexus.translate.logprobs import wanted
 from codex_nexus.translate.onward import to_responses
 from codex_nexus.translate.tools import DeclaredTool, ToolTable
 from codex_nexus.translate.transcript import to_messages
@@ -93,8 +94,8 @@ def _put_sampling(request: CreateChatCompletion, create: CreateResponse, dialect
             setattr(request, name, value)
     if create.temperature is not None and dialect.max_temperature is not None:
         request.temperature = min(create.temperature, dialect.max_temperature)
-    if create.top_logprobs:
-        request.logprobs, request.top_logprobs = True, create.top_logprobs
+    if wanted(create):
+        request.logprobs, request.top_logprobs = True, create.top_logprobs or UNSET
 
 
 def _put_limit(request: CreateChatCompletion, asked: int | None, dialect: Dialect) -> None:
@@ -133,3 +134,5 @@ def _drop(request: CreateChatCompletion, dialect: Dialect) -> None:
         refused = name in dialect.drop_params or (dialect.only_params and name not in dialect.only_params)
         if refused and name not in _ALWAYS:
             setattr(request, name, UNSET)
+    if request.logprobs is UNSET:
+        request.top_logprobs = UNSET

@@ -36,6 +36,7 @@ class Rescue:
         self._marks = marks_of(family)
         self._lone = lone
         self._place = Place()
+        self._passed: list[str] = []
         self._blank = ""
         self._held = ""
         self._open: Block | None = None
@@ -82,6 +83,10 @@ class Rescue:
     def _text(self, delta: Text) -> list[Delta]:
         if self._prose:
             return [delta]
+        if self._passes(delta.text):
+            self._passed.append(delta.text)
+            return [delta]
+        self._settle()
         self._held += delta.text
         said: list[str] = []
         while self._step(said):
@@ -93,7 +98,20 @@ class Rescue:
         text = "".join(said)
         return [Text(text)] if text else []
 
+    def _passes(self, text: str) -> bool:
+        """Whether no mark can be in this piece nor end in it. Nearly all pieces pass: each of them costs time."""
+        if self._held or self._blank or self._place.fresh:
+            return False
+        return self._marks.first.isdisjoint(text) and not text[-1].isspace()
+
+    def _settle(self) -> None:
+        """Goes on to where the pieces that passed have led."""
+        if self._passed:
+            self._place.advance("".join(self._passed))
+            self._passed.clear()
+
     def _released(self, before: str = "") -> list[Delta]:
+        self._settle()
         text = before + self._blank + self._held
         self._place.advance(self._held)
         self._blank = self._held = ""

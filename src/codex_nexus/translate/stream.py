@@ -41,6 +41,7 @@ class Wishes(Struct, frozen=True):
     summary: bool = False
     encrypted: bool = False
     json: bool = False
+    logprobs: bool = False
 
 
 class ResponseStream:
@@ -50,6 +51,7 @@ class ResponseStream:
         self.response = response
         self._client = client
         self.wishes = wishes
+        self.logprobs: list[Raw] = []  # those of the next text
         self._new_id = new_id
         self._open: Builder | None = None
         self._open_call: GatheredCall | None = None
@@ -74,8 +76,7 @@ class ResponseStream:
     @property
     def thought(self) -> bool:
         """Reasoning was told."""
-        told = any(isinstance(item, ReasoningItem) for item in self.response.output)
-        return told or isinstance(self._open, ReasoningBuilder)
+        return any(isinstance(item, (ReasoningItem, ReasoningBuilder)) for item in (*self.response.output, self._open))
 
     def start(self) -> list[Event]:
         """The two events before everything else."""
@@ -118,7 +119,7 @@ class ResponseStream:
         return self._begin(builder) + builder.append_refusal(text)
 
     def _message(self) -> MessageBuilder:
-        return MessageBuilder(self._new_id("msg"), self._next_index())
+        return MessageBuilder(self._new_id("msg"), self._next_index(), self.logprobs)
 
     def _next_index(self) -> int:
         return len(self.response.output) + (self._open is not None)
@@ -230,8 +231,8 @@ class ResponseStream:
             if not self._allows(call):
                 return Fault("invalid_tool_call", f"The model called '{tool.name}', which this request does not allow")
             if is_cut(call.arguments) if tool.kind == "custom" else not given.legal(call.arguments):
-                said = call.arguments[:80]
-                return Fault("invalid_tool_call", f"The model called '{tool.name}' with broken arguments: {said}")
+                said = f"The model called '{tool.name}' with broken arguments: {call.arguments[:80]}"
+                return Fault("invalid_tool_call", said)
         return "completed"
 
     def _finish_items(

@@ -21,6 +21,11 @@ class ThinkSplitter:
         self._closing = ""
         self._held = ""
 
+    @property
+    def thinking(self) -> bool:
+        """What comes now is none of the plain text."""
+        return self._state in ("opened", "inside", "after")
+
     def feed(self, text: str) -> tuple[str, str]:
         """The thought and the plain text that this piece completes."""
         if self._state == "outside":

@@ -70,6 +70,7 @@ _declaration = msgspec.json.Decoder(_Declaration)
 @lru_cache(maxsize=512)
 def _declared(tool: bytes, namespace: str | None) -> tuple[DeclaredTool, ...]:
     """The callable tools of one declaration; none for hosted tools, which a provider cannot run."""
+    codec.decode_any(tool)  # refuses what is nested too deeply
     said = _declaration.decode(tool)
     match said.type:
         case "function" | "custom":

@@ -20,7 +20,7 @@ from msgspec import Raw
 
 from codex_nexus.errors import InvalidRequest
 from codex_nexus.translate import history as history_floor
-from codex_nexus.translate import silence, strict
+from codex_nexus.translate import logprobs, silence, strict
 from codex_nexus.translate import tools as tool_floor
 from codex_nexus.translate.answer_form import enforced
 from codex_nexus.translate.chat_reader import ChatReader
@@ -117,7 +117,8 @@ class Turn:
         body = to_body(self._create, self._history, self._declared, dialect, model)
         self._request_bytes, self._dialect, self._model = len(body), dialect, model
         self._decoder = SseDecoder()
-        self._reader = ItemsReader(dialect) if dialect.wire == "responses" else ChatReader(dialect)
+        likely = self._stream.logprobs if self._stream.wishes.logprobs else None
+        self._reader = ItemsReader(dialect, likely) if dialect.wire == "responses" else ChatReader(dialect, likely)
         whole = self._history.compacting or self._stream.gathers_json(enforced(dialect, tools=bool(self._declared)))
         self._gathered = [] if whole else None
         self._rescue = self._rescuer(dialect)
@@ -228,7 +229,7 @@ def open_turn(create: CreateResponse, stored: list[Raw], client: Client, new_id:
     """
     history = history_floor.read_history(stored, create.input)
     if client.told_mistakes:
-        strict.check(history)
+        strict.check(create, history)
     declared = tool_floor.declared(create.tools or [], "tools") + history.declared_tools()
     reasoning = create.reasoning
     summary = (reasoning.summary or reasoning.generate_summary) if reasoning else None
@@ -236,6 +237,7 @@ def open_turn(create: CreateResponse, stored: list[Raw], client: Client, new_id:
         summary=summary is not None and summary != "none",
         encrypted="reasoning.encrypted_content" in (create.include or []),
         json=create.text is not None and create.text.format is not None and create.text.format.type != "text",
+        logprobs=logprobs.wanted(create),
     )
     response = echoed(create, new_id("resp"), now)
     return Turn(create, history, declared, client, ResponseStream(response, client, wishes, new_id))

@@ -184,9 +184,12 @@ def decode_chunk(data: bytes) -> ChatChunk:
         ValueError: the payload is not a JSON object.
     """
     try:
-        return _chunk_decoder.decode(data)
+        chunk = _chunk_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return chunk_of(codec.decode_lenient(data, halves=True))
+    if len(data) > codec.SHALLOW and codec.may_be_deep(data):
+        codec.decode_lenient(data)  # refuses what is nested too deeply
+    return chunk
 
 
 def chunk_of(value: Any) -> ChatChunk:

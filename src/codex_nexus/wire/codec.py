@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, cast
 
 import msgspec
@@ -37,6 +38,13 @@ def encode_any(value: Any) -> bytes:
         return mend_escapes(json.dumps(value).encode())
 
 
+DEEPEST = 200
+"""Levels of nesting that are read. Our own functions follow them down, and a newer Python decodes thousands."""
+
+SHALLOW = 2 * DEEPEST
+"""JSON of so many bytes cannot be deeper."""
+
+
 def decode_any(data: bytes | Raw | str) -> Any:
     """Plain Python values.
 
@@ -44,9 +52,40 @@ def decode_any(data: bytes | Raw | str) -> Any:
         msgspec.DecodeError: not JSON, or nested too deeply.
     """
     try:
-        return _decoder.decode(data)
+        value = _decoder.decode(data)
     except RecursionError:
         raise msgspec.DecodeError("nested too deeply") from None
+    if may_be_deep(data) and is_deep(value):
+        raise msgspec.DecodeError("nested too deeply")
+    return value
+
+
+def may_be_deep(data: bytes | Raw | str) -> bool:
+    """Whether JSON has brackets enough to be nested too deeply; costs next to nothing when it is short."""
+    if isinstance(data, str):
+        return len(data) > SHALLOW and data.count("{") + data.count("[") > DEEPEST
+    if len(memoryview(data)) <= SHALLOW:
+        return False
+    whole = bytes(data)
+    return whole.count(b"{") + whole.count(b"[") > DEEPEST
+
+
+def is_deep(value: Any) -> bool:
+    """Whether a decoded value is nested too deeply."""
+    if not isinstance(value, (dict, list)):
+        return False
+    level: list[Any] = [value]
+    for _ in range(DEEPEST):
+        level = [child for one in level for child in _inside(one)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value).values()
+    return cast("list[Any]", value) if isinstance(value, list) else ()
 
 
 def decode_lenient(data: bytes, *, halves: bool = False) -> Any:
@@ -58,9 +97,12 @@ def decode_lenient(data: bytes, *, halves: bool = False) -> Any:
         ValueError: not JSON even so.
     """
     try:
-        return json.loads((data if halves else mend_escapes(data)).decode("utf-8", "replace"), strict=False)
+        value = json.loads((data if halves else mend_escapes(data)).decode("utf-8", "replace"), strict=False)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if may_be_deep(data) and is_deep(value):
+        raise ValueError("nested too deeply")
+    return value
 
 
 def as_object(value: Any) -> dict[str, Any] | None:

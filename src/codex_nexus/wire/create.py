@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -123,7 +123,9 @@ def decode_fields(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         return _decoded(body, decoder)
     except msgspec.ValidationError as error:
         raise invalid_field(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError:
+        raise RequestError("The body is nested too deeply.", code="invalid_json") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"The body is not valid JSON: {error}.", code="invalid_json") from None
 
 
@@ -175,6 +177,7 @@ def _check(request: CreateResponse, *, chained: bool) -> None:
     if not codec.is_null(request.input) and bytes(memoryview(request.input)[:1]) not in b'"[':
         raise InvalidRequest("'input' must be a string or a list of items.", "input", "invalid_type")
     _check_state(request)
+    _check_depth(request.tool_choice, "tool_choice")
     for name, why in _UNSUPPORTED.items():
         if getattr(request, name):
             raise InvalidRequest(f"'{name}' is not supported: {why}", name, "unsupported_parameter")
@@ -200,6 +203,11 @@ _UNSUPPORTED = {
 }
 
 
+def _check_depth(value: Any, where: str) -> None:
+    if codec.is_deep(value):
+        raise InvalidRequest(f"'{where}' is nested more than {codec.DEEPEST} levels deep.", where)
+
+
 def _check_format(form: TextFormat | None) -> None:
     if form is None or form.type != "json_schema":
         return
@@ -209,6 +217,7 @@ def _check_format(form: TextFormat | None) -> None:
         raise missing("text.format.schema")
     if not isinstance(form.schema, dict):
         raise InvalidRequest("'text.format.schema' must be a JSON Schema object.", "text.format.schema", "invalid_type")
+    _check_depth(cast("Any", form).schema, "text.format.schema")
 
 
 _METADATA_KEYS, _METADATA_KEY, _METADATA_VALUE = 16, 64, 512

@@ -12,6 +12,8 @@ const FIRST = 10;
 
 /** @type {any[]} */
 let found = [];
+/** Servers that need something first. @type {any[]} */
+let others = [];
 let looked = false;
 let all = false;
 
@@ -20,11 +22,16 @@ export async function look(seen) {
   if (looked) return;
   looked = true;
   try {
-    found = (await get("local")).providers;
+    ({ providers: found, others } = await get("local"));
   } catch {
-    found = [];
+    found = others = [];
   }
-  if (found.length) seen();
+  if (found.length + others.length) seen();
+}
+
+/** Whether a provider of this machine was seen to refuse without a key. @param {string} id */
+export function wantsKey(id) {
+  return others.some((one) => one.id === id && one.wants_key);
 }
 
 /** The heading of a step, which takes the keyboard where nothing else does. @param {string} text */
@@ -42,9 +49,17 @@ export function choosing(pick, redraw) {
   const more = () => ((all = true), redraw());
   return [
     heading(t("guide.choose")),
-    found.length > 0 && h("div", null, h("p.label", null, t("guide.found")), h("div.tiles", null, found.map(here))),
+    found.length + others.length > 0 && h("div", null, h("p.label", null, t("guide.found")), h("div.tiles", null, found.map(here), others.map((one) => unready(one, pick)))),
     h("div.tiles", null, shown.map(tile), custom && tile(custom), !all && h("button.tile.more", { type: "button", onclick: more }, t("guide.all", { n: state.providers.length }))),
   ];
+}
+
+/** A server that needs something first; only a key can be given here. @param {any} one @param {Pick} pick */
+function unready(one, pick) {
+  const why = one.wants_key ? "key" : one.refusal ? "loading" : one.usual ? "empty" : "elsewhere";
+  const words = [h("b", null, h("span.dot"), one.name), h("code", null, t(`guide.local.${why}`, { address: one.address }))];
+  if (one.wants_key) return h("button.tile", { type: "button", "data-provider": one.id, onclick: () => pick(one.id, "") }, words);
+  return h("div.tile.still", { "data-provider": one.id }, words);
 }
 
 /** @param {Provider} one */

@@ -51,3 +51,8 @@ export function money(price) {
 function plain(value) {
   return value >= 1 || value === 0 ? value.toFixed(2) : String(+value.toFixed(3));
 }
+
+/** Dollars that were spent. @param {number} dollars */
+export function cost(dollars) {
+  return dollars > 0 && dollars < 0.01 ? "<$0.01" : `$${dollars.toFixed(2)}`;
+}

@@ -1,7 +1,7 @@
 // The first visit: choose a provider, give a key, see an answer stream.
 
 import { addressField, lacksAddress } from "./addresses.js";
-import { choosing, heading, look } from "./choices.js";
+import { choosing, heading, look, wantsKey } from "./choices.js";
 import { fill, h } from "./dom.js";
 import { wayIn } from "./farewell.js";
 import { t } from "./i18n.js";
@@ -102,7 +102,7 @@ function keying() {
   };
   /** @type {HTMLElement | null} */ ((lacksAddress(one) && place ? place : key).querySelector("input"))?.setAttribute("data-first", "");
   return [
-    heading(id === CUSTOM ? t("guide.address") : one.local ? t("guide.key.local", { name: one.name }) : t("guide.key", { name: one.name })),
+    heading(id === CUSTOM ? t("guide.address") : one.local && !wantsKey(id) ? t("guide.key.local", { name: one.name }) : t("guide.key", { name: one.name })),
     h("div.guide-form", { onkeydown: entered }, place, h("div.row-head", null, h("span.label", null, t(one.local ? "provider.key.optional" : "provider.key")), one.key_url && h("a.out", { href: one.key_url, target: "_blank", rel: "noreferrer noopener" }, t("provider.get.key"), icon("link", 13))), key),
     h("p.help", null, t("guide.key.help", { path: state.meta.path })),
     note,

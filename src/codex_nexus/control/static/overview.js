@@ -6,13 +6,17 @@ import { flow } from "./flow.js";
 import { clock, count, long } from "./format.js";
 import { t } from "./i18n.js";
 import { load, on, provider, state } from "./store.js";
+import { recording } from "./trace.js";
 import { traffic } from "./traffic.js";
+import { usage } from "./usage.js";
 import { busy, button, copyable, path, section, sentence, toast } from "./widgets.js";
 
 export function overview() {
   const picture = flow();
   const strip = figures();
   const rows = traffic();
+  const record = recording();
+  const used = usage();
   const services = h("div.facts");
   const errors = h("div.faults");
   let before = "";
@@ -26,7 +30,7 @@ export function overview() {
     fill(errors, ...faults());
   };
   paint();
-  const ends = [on("status", paint), picture.end, rows.end];
+  const ends = [on("status", paint), picture.end, rows.end, record.end, used.end];
   const element = h(
     "div.area",
     null,
@@ -36,8 +40,8 @@ export function overview() {
     h(
       "div.split",
       null,
-      section(t("traffic"), [rows.element], { class: "traffic-section" }),
-      h("div.stack", null, section(t("services"), [services]), section(t("errors"), [errors])),
+      section(t("traffic"), [rows.element], { class: "traffic-section", aside: record.element }),
+      h("div.stack", null, section(t("usage"), [used.element]), section(t("services"), [services]), section(t("errors"), [errors])),
     ),
   );
   return { element, end: () => ends.forEach((end) => end()) };

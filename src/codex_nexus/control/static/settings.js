@@ -19,7 +19,7 @@ export function settings() {
     section(t("set.gateway"), [h("div.fields", null, port(), host(), text("vision_model", "provider/model")), switches("autostart_nexus")], { class: "boxed" }),
     section(t("set.codex"), [switches("codex_config_auto", "codex_config_switch_default", "codex_auth_json")], { class: "boxed" }),
     section(t("set.access"), [access()], { class: "boxed" }),
-    section(t("set.limits"), [h("div.fields", null, number("body_limit_mb"), number("retention_days"), number("store_limit_mb"), text("store", "sqlite:///…"))], { class: "boxed" }),
+    section(t("set.limits"), [h("div.fields", null, number("body_limit_mb"), number("retention_days"), number("store_limit_mb"), number("traces"), text("store", "sqlite:///…")), budgets()], { class: "boxed" }),
     section(t("set.network"), [network()], { class: "boxed" }),
     section(t("set.language"), [languages()], { class: "boxed" }),
     section(t("set.danger"), [danger()], { class: "boxed danger-zone" }),
@@ -122,6 +122,23 @@ function proxies() {
   };
   const input = h("textarea.input.mono", { rows: 2, value: shown, oninput: typed, spellcheck: "false", placeholder: "custom direct", "data-key": "provider_proxies" });
   return field(t("key.provider_proxies"), input, { help: t("help.provider_proxies"), path: "provider_proxies" });
+}
+
+/** Budgets, one a line; a line that is not finished yet limits nothing. */
+function budgets() {
+  const limits = Object.entries(/** @type {Record<string, Record<string, number>>} */ (state.form.budgets));
+  const shown = limits.flatMap(([id, kinds]) => Object.entries(kinds).map(([kind, limit]) => `${id} ${kind} ${limit}`)).join("\n");
+  const typed = (/** @type {any} */ event) => {
+    /** @type {Record<string, Record<string, number>>} */
+    const found = {};
+    for (const line of event.target.value.split("\n")) {
+      const [id, kind, limit] = line.trim().split(/\s+/);
+      if (limit) found[id] = { ...found[id], [kind]: Number(limit) };
+    }
+    put("budgets", found);
+  };
+  const input = h("textarea.input.mono", { rows: 2, value: shown, oninput: typed, spellcheck: "false", placeholder: "deepseek tokens_per_day 5000000", "data-key": "budgets" });
+  return field(t("key.budgets"), input, { help: t("help.budgets"), path: "budgets" });
 }
 
 function languages() {

@@ -4,6 +4,8 @@ import { fill, h, tell } from "./dom.js";
 import { clock, count, duration } from "./format.js";
 import { t } from "./i18n.js";
 import { on, state } from "./store.js";
+import { isRecorded, openTrace } from "./trace.js";
+import { iconButton } from "./widgets.js";
 
 const SHOWN = 40;
 const TICK_MS = 250;
@@ -30,9 +32,9 @@ export function traffic() {
   };
   const later = () => (asked ||= requestAnimationFrame(paint));
   paint();
-  const off = on("turns", later);
+  const offs = [on("turns", later), on("status", later)];
   const clockwork = setInterval(() => [...state.turns.values()].some(running) && later(), TICK_MS);
-  return { element, end: () => (off(), clearInterval(clockwork), cancelAnimationFrame(asked)) };
+  return { element, end: () => (offs.forEach((off) => off()), clearInterval(clockwork), cancelAnimationFrame(asked)) };
 }
 
 /** @param {Turn} turn */
@@ -64,17 +66,20 @@ function newRow(turn) {
   const length = h("span.length");
   const outcome = h("span.outcome");
   const route = h("div.route", null, h("span.asked", null, turn.asked || "–"), h("span.arrow", { "aria-hidden": "true" }, "→"), upstream);
+  const open = iconButton("show", t("trace.open", { time: clock(turn.at) }), () => openTrace(turn.id), { "data-key": `trace-${turn.id}` });
   const element = h(
     "tr",
-    null,
+    { onclick: (/** @type {any} */ event) => !open.hidden && !event.target.closest("button") && openTrace(turn.id) },
     h("td.c-at", null, h("time", null, clock(turn.at))),
     h("td.c-route", null, route),
     tokens,
     h("td.c-time", null, time, length),
-    h("td.c-outcome", null, outcome),
+    h("td.c-outcome", null, h("div.row-head", null, outcome, open)),
   );
   let seen = "";
   const paint = (/** @type {Turn} */ now) => {
+    open.hidden = !isRecorded(now.id);
+    element.toggleAttribute("data-recorded", !open.hidden);
     const seconds = running(now) ? Math.max(0, Date.now() / 1000 + state.offset - now.at) : now.seconds;
     tell(time, duration(seconds));
     length.style.setProperty("--share", Math.min(1, Math.log10(1 + seconds) / 2).toFixed(3));

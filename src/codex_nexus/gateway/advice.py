@@ -1,0 +1,48 @@
+"""What a person can do about a refusal where the provider's own words do not say it: whose key it was, which address.
+
+The provider's words stay as they are; this is the sentence behind them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from yarl import URL
+
+from codex_nexus.routing import Destination
+from codex_nexus.snapshot import Snapshot
+from codex_nexus.translate.faults import Fault
+
+_NO_SUCH_PATH = (404, 405)
+_FORBIDDEN = 403
+_NAMES_ITS_CAUSE = re.compile(r"model|endpoint|deployment|function|模型", re.IGNORECASE)
+
+
+def advice(fault: Fault, destination: Destination, snapshot: Snapshot, url: URL) -> str:
+    """The sentence, or empty.
+
+    Args:
+        fault: the refusal; its message is still the provider's.
+        destination: who refused.
+        snapshot: tells where the key came from.
+        url: what was asked.
+    """
+    if fault.kind == "auth" and fault.status != _FORBIDDEN:  # 403 is of plans and regions; the key itself is good
+        return f"Check the key: {_origin(destination, snapshot)}."
+    if fault.status in _NO_SUCH_PATH and not _NAMES_ITS_CAUSE.search(fault.message):
+        where = url.with_query(None).with_fragment(None).with_user(None)
+        return f"Nothing is served at {where}: check the address of the provider."
+    return ""
+
+
+def _origin(destination: Destination, snapshot: Snapshot) -> str:
+    provider, keys = destination.provider.id, destination.keys
+    if keys == snapshot.keys.get(provider):
+        references = [key.reference for key in snapshot.config.provider_api_keys.get(provider, ()) if key.reference]
+        return " ".join([f"'provider_api_keys.{provider}' in config.json", *(f"({name})" for name in references)])
+    if keys == (snapshot.shared_key,):
+        return "'api_key' in config.json"
+    for name, key in snapshot.route_keys.items():
+        if keys == (key,):
+            return f"'model_routes.{name}.api_key' in config.json"
+    return "the one that came with the request" if any(keys) else f"none is set in 'provider_api_keys.{provider}'"

@@ -1,0 +1,52 @@
+"""The recorded turns of this process as the control panel sees them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from codex_nexus.control.steering import Recorded
+from codex_nexus.gateway.state import Gateway
+from codex_nexus.gateway.trace_view import document, rows
+
+
+class Records:
+    """Implements `control.steering.Records` on a gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    @property
+    def keep(self) -> int:
+        """See `Records`, also for what follows."""
+        return self._gateway.traces.keep
+
+    async def switch(self, keep: int) -> None:  # noqa: D102
+        self._gateway.traces.switch(keep)
+
+    def turns(self) -> list[str]:  # noqa: D102
+        return [one.record.id for one in self._gateway.traces.held if one.record is not None]
+
+    async def listed(self) -> list[Recorded]:  # noqa: D102
+        found = rows(self._gateway.traces.held, self._gateway.snapshot.secrets())
+        return [
+            Recorded(
+                row.id,
+                row.turn,
+                row.at,
+                row.door,
+                row.asked,
+                row.upstream,
+                row.status,
+                row.fault,
+                row.tries,
+                row.seconds,
+            )
+            for row in found
+        ]
+
+    async def told(self, name: str, *, words: bool) -> bytes | None:  # noqa: D102
+        trace = self._gateway.traces.find(name)
+        if trace is None:
+            return None
+        # a large one takes a moment, in which other turns go on
+        return await asyncio.to_thread(document, trace, self._gateway.snapshot.secrets(), words=words)
