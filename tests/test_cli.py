@@ -151,7 +151,7 @@ def test_the_log_of_every_verb_hides_keys(home: Path) -> None:
     program = (
         "import logging, sys; from pathlib import Path; from codex_nexus import cli; from codex_nexus.probe import world\n"
         "def probe(home, *_, **__):\n    world.read(home); logging.getLogger('x').warning('sk-abcdefgh12345678 an-odd-looking-key')\n"
-        "cli._VERBS['models'] = lambda _: probe(Path(sys.argv[1])) or 0\n"
+        "cli.VERBS['models'] = lambda _: probe(Path(sys.argv[1])) or 0\n"
         "raise SystemExit(cli.main(['models']))"
     )
     ran = subprocess.run([sys.executable, "-c", program, str(home)], check=False, capture_output=True, text=True)

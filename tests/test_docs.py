@@ -77,12 +77,12 @@ def test_the_documented_defaults_are_true() -> None:
 
 
 def verbs() -> dict[str, argparse.ArgumentParser]:
-    subs = [action for action in cli._parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    subs = [action for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction)]
     return subs[0].choices
 
 
 def flags() -> Iterator[tuple[str, str]]:
-    for verb, parser in {"": cli._parser(), **verbs()}.items():
+    for verb, parser in {"": cli.parser(), **verbs()}.items():
         for action in parser._actions:
             yield from ((verb, flag) for flag in action.option_strings if flag.startswith("--"))
 
@@ -97,7 +97,7 @@ def test_every_verb_is_documented(verb: str) -> None:
 
 
 def test_every_verb_that_can_be_typed_does_something() -> None:
-    assert set(verbs()) == set(cli._VERBS)
+    assert set(verbs()) == set(cli.VERBS)
 
 
 @pytest.mark.parametrize(("verb", "flag"), sorted(set(flags())))

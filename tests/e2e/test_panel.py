@@ -528,7 +528,8 @@ def test_the_guide_leads_from_nothing_to_a_streamed_answer(
 LOCAL: dict[str, Any] = {
     "providers": [],
     "others": [
-        {"id": name, "name": name, "address": "http://127.0.0.1:1/v1", "models": [], "refusal": "", "hint": "hint"} | more
+        {"id": name, "name": name, "address": "http://127.0.0.1:1/v1", "models": [], "refusal": "", "hint": "hint"}
+        | more
         for name, more in {
             "vllm": {"usual": True, "refusal": "no (401)", "wants_key": True},
             "sglang": {"usual": True, "refusal": "Loading model (503)", "wants_key": False},

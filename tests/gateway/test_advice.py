@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.worlds import world
 from yarl import URL
 
 from codex_nexus.gateway.advice import advice
 from codex_nexus.routing import Caller, resolve
 from codex_nexus.snapshot import Snapshot
 from codex_nexus.translate.faults import Fault
+from tests.worlds import world
 
 URL_ASKED = URL("https://user@api.example/v1/chat/completions?key=secret")
 
 
 def told(fault: Fault, bearer: str = "", **config: Any) -> str:
-    snapshot: Snapshot = world(**config)
+    snapshot: Snapshot = world(config, environ={"SOME_KEY": "s"})
     (destination, *_) = resolve(snapshot, "m", Caller(owner=not bearer, bearer=bearer), {}).destinations
     return advice(fault, destination, snapshot, URL_ASKED)
 
@@ -41,10 +41,7 @@ def told(fault: Fault, bearer: str = "", **config: Any) -> str:
         ({"provider": "vllm"}, "", "none is set in 'provider_api_keys.vllm'"),
     ],
 )
-def test_a_refused_key_is_told_by_where_it_stands(
-    monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], bearer: str, origin: str
-) -> None:
-    monkeypatch.setenv("SOME_KEY", "s")
+def test_a_refused_key_is_told_by_where_it_stands(config: dict[str, Any], bearer: str, origin: str) -> None:
     said = told(Fault("auth", "wrong key", 401), bearer, **config)
     assert said == f"Check the key: {origin}."
 

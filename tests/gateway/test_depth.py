@@ -13,9 +13,11 @@ HELLO = sse([text("hi"), finish()])
 DEPTHS = (250, 900, 5_000, 100_000)
 FUNCTION = '{"type": "function", "name": "f", "parameters": %s}'
 READ = {
-    "a tool's schema": '"input": "x", "tools": [%s]' % FUNCTION,
-    "a schema in a namespace": '"input": "x", "tools": [{"type": "namespace", "name": "n", "tools": [%s]}]' % FUNCTION,
-    "a tool of the conversation": '"input": [{"type": "additional_tools", "tools": [%s]}]' % FUNCTION,
+    "a tool's schema": '"input": "x", "tools": [%s]'.replace("%s", FUNCTION),
+    "a schema in a namespace": '"input": "x", "tools": [{"type": "namespace", "name": "n", "tools": [%s]}]'.replace(
+        "%s", FUNCTION
+    ),
+    "a tool of the conversation": '"input": [{"type": "additional_tools", "tools": [%s]}]'.replace("%s", FUNCTION),
     "a hosted tool": '"input": "x", "tools": [{"type": "mcp", "x": %s}]',
     "a choice": '"input": "x", "tool_choice": {"type": "web_search", "x": %s}',
     "the form of the answer": (
@@ -67,7 +69,7 @@ async def test_what_is_only_passed_on_breaks_nothing(
 async def test_arguments_from_upstream_end_the_turn_properly(
     gateway: Served, upstream: Upstream, depth: int, written: str, tool: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    arguments = '{"input": %s}' % nested(depth, "[")
+    arguments = '{"input": ' + nested(depth, "[") + "}"
     said = json.dumps(arguments) if written == "text" else arguments
     chunk = (
         '{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":%s}}]}}]}'

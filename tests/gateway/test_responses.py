@@ -463,3 +463,15 @@ async def test_what_is_said_is_not_in_the_log(
     assert "private" not in caplog.text
     assert "Hello" not in caplog.text
     assert UPSTREAM_KEY not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"), [({"tools": [{}]}, "tools[0].type"), ({"tool_choice": {}}, "tool_choice.type")]
+)
+async def test_tools_that_do_not_say_what_they_are_are_told_to_plain_clients_only(
+    gateway: Served, upstream: Upstream, fields: dict[str, Any], param: str
+) -> None:
+    upstream.script(HELLO)
+    reply = await gateway.create(**fields)
+    assert (reply.status, reply.error["param"], reply.error["code"]) == (400, param, "missing_required_parameter")
+    assert (await gateway.create(CODEX, **fields)).status == 200

@@ -58,7 +58,7 @@ REFUSALS: dict[str, tuple[Answer, str, Told, Told]] = {
     "400 too long": (status(400, error(OVERFLOW)), OVERFLOW, OVERFLOWN, OVERFLOWN),
     "401": (
         status(401, error("no such key", code="invalid_api_key")),
-        "no such key (401). Check the key: 'provider_api_keys.",
+        "no such key (401). Check the key: 'api_key' in config.json.",
         (401, "authentication_error", "invalid_api_key"),
         FINAL_TO_CODEX,
     ),

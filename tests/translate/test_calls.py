@@ -68,9 +68,10 @@ def test_ids_are_unique_and_have_the_form_that_the_server_wants() -> None:
 
 
 def test_empty_ids_and_names_of_a_damaged_thread_are_mended() -> None:
-    made = messages(USER, call("", ""), output("", "x"), call("", "f"), output("", "y"))
+    made = messages(USER, call("", "", "{}"), output("", "x"), call("", "f", "{}"), output("", "y"))
     calls = [one for message in made for one in message.get("tool_calls", [])]
     assert [one["function"]["name"] for one in calls] == ["_", "f"]
     assert [message["content"] for message in made if message["role"] == "tool"] == ["x", "y"]
     ids = [one["id"] for one in calls]
-    assert all(ids) and len(set(ids)) == len(ids)
+    assert all(ids)
+    assert len(set(ids)) == len(ids)

@@ -37,6 +37,8 @@ def advice(fault: Fault, destination: Destination, snapshot: Snapshot, url: URL)
 
 def _origin(destination: Destination, snapshot: Snapshot) -> str:
     provider, keys = destination.provider.id, destination.keys
+    if not any(keys):
+        return f"none is set in 'provider_api_keys.{provider}'"
     if keys == snapshot.keys.get(provider):
         references = [key.reference for key in snapshot.config.provider_api_keys.get(provider, ()) if key.reference]
         return " ".join([f"'provider_api_keys.{provider}' in config.json", *(f"({name})" for name in references)])
@@ -45,4 +47,4 @@ def _origin(destination: Destination, snapshot: Snapshot) -> str:
     for name, key in snapshot.route_keys.items():
         if keys == (key,):
             return f"'model_routes.{name}.api_key' in config.json"
-    return "the one that came with the request" if any(keys) else f"none is set in 'provider_api_keys.{provider}'"
+    return "the one that came with the request"

@@ -1,0 +1,124 @@
+"""What may be written on the command line: verbs, flags and their values."""
+
+from __future__ import annotations
+
+import argparse
+
+from codex_nexus import __version__
+
+_ABOUT = "A local gateway that lets OpenAI Codex use any model behind a Chat Completions API."
+_FILES = (
+    "Files: config.json and providers.json in ~/.codex-nexus (CODEX_NEXUS_HOME moves the folder). "
+    "Exit codes: 0 good, 1 failed, 2 wrong use or configuration."
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole grammar."""
+    whole = argparse.ArgumentParser("codex-nexus", description=_ABOUT, epilog=_FILES)
+    whole.add_argument("--version", action="version", version=f"codex-nexus {__version__}")
+    _serve_flags(whole)
+    verbs = whole.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    serve = verbs.add_parser("serve", help="start the services (what plain codex-nexus does)", epilog=_FILES)
+    _serve_flags(serve, again=True)
+    demo = verbs.add_parser("demo", help="see it work in a minute: no key, no network")
+    demo.add_argument("--no-codex", action="store_true", help="leave out the turn with the real Codex")
+    inject = verbs.add_parser("inject", help="write our part of Codex's configuration, and show it", epilog=_FILES)
+    inject.add_argument("--dry-run", action="store_true", help="show what would change, write nothing")
+    inject.add_argument("--switch-default", action="store_true", help="also make the gateway Codex's default provider")
+    verbs.add_parser("eject", help="take our part of Codex's configuration away; works with everything down")
+    run = verbs.add_parser(
+        "run", help="run Codex on the gateway, writing nothing into its home: run -- codex ...",
+        usage="codex-nexus run -- codex [...]", epilog="The gateway's log goes to run.log in ~/.codex-nexus.",
+    )  # fmt: skip
+    run.add_argument("command", nargs=argparse.REMAINDER, help="codex and its arguments")
+    doctor = verbs.add_parser(
+        "doctor", help="look at the whole chain, from the files to a model's tool call, and say what mends it",
+        epilog="Exit codes: 0 good or warnings only, 1 a fault, 2 wrong configuration.",
+    )  # fmt: skip
+    doctor.add_argument("--json", action="store_true", help="a report without secrets, to be pasted into an issue")
+    doctor.add_argument("--offline", action="store_true", help="ask no provider (otherwise: a few tokens each)")
+    models = verbs.add_parser("models", help="what a provider offers: windows, output, images, prices")
+    models.add_argument(
+        "provider", nargs="?", default="", type=_word, help="a provider's id; without one: all that can be used"
+    )
+    models.add_argument("--scan", action="store_true", help="find this machine's model servers on their usual ports")
+    models.add_argument("--json", action="store_true", help="the same as JSON")
+    probe = verbs.add_parser(
+        "probe", help="have a small real conversation with a model, and say what works and what to set",
+        epilog="It costs a few thousand tokens. Exit codes: 0 good, 1 the model cannot serve Codex, 130 Ctrl+C.",
+    )  # fmt: skip
+    probe.add_argument(
+        "model", type=_word, metavar="PROVIDER[/MODEL]", help="a provider's id, perhaps with one of its models"
+    )
+    probe.add_argument("--json", action="store_true", help="the table as JSON")
+    probe.add_argument("--write", action="store_true", help="put what it suggests into providers.json")
+    usage = verbs.add_parser(
+        "usage", help="what was used, by day, provider and model: tokens, and cost at list price",
+        epilog="Reads the session store; works with the gateway down. Days are those of UTC.",
+    )  # fmt: skip
+    usage.add_argument("--days", type=_days, default=7, metavar="N", help="how many, today among them (7)")
+    usage.add_argument("--json", action="store_true", help="the same as JSON, also by caller")
+    trace = verbs.add_parser(
+        "trace", help="what went through in a recorded turn: from and to Codex, from and to the provider",
+        epilog="Recording is off until you switch it on in the panel, or set 'traces' in config.json.",
+    )  # fmt: skip
+    trace.add_argument("id", nargs="?", default="", metavar="ID", help="one turn as JSON; without it: a list")
+    trace.add_argument("--out", default="", metavar="FILE", help="write it into this file")
+    trace.add_argument("--words", action="store_true", help="leave the words of the conversation in it")
+    service = verbs.add_parser("service", help="run as a service of this user, from login on", epilog=_FILES)
+    service.add_argument("action", choices=["install", "remove", "status"], help="what to do")
+    service.add_argument("--dry-run", action="store_true", help="show the file and the commands, change nothing")
+    verbs.add_parser("check", help="check config.json and providers.json, show every problem")
+    verbs.add_parser("version", help="show the version")
+    return whole
+
+
+def _serve_flags(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
+    unset = argparse.SUPPRESS if again else None
+    parser.add_argument("--host", type=_word, default=unset, help="address to listen on, over config.json")
+    parser.add_argument("--port", type=_port, default=unset, help="port to listen on, over config.json; 0: any")
+    parser.add_argument(
+        "--workers", type=_count, default=unset, metavar="N",
+        help="processes that share the port (and the session store); one is enough for a person",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-inject", action="store_true", default=argparse.SUPPRESS if again else False,
+        help="leave Codex's configuration alone",
+    )  # fmt: skip
+    parser.add_argument(
+        "--log-format", choices=["text", "json"], default=argparse.SUPPRESS if again else "text",
+        help="lines for a person, or JSON lines",
+    )  # fmt: skip
+    parser.add_argument(
+        "--log-file", default=argparse.SUPPRESS if again else "", metavar="PATH",
+        help="log into this file, which is rotated, in place of the terminal",
+    )  # fmt: skip
+    parser.add_argument(
+        "--dev", action="store_true", default=argparse.SUPPRESS if again else False,
+        help="reload on source changes, log at debug level, show tracebacks",
+    )  # fmt: skip
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of processes; write one from 1 to 256")
+    return int(text)
+
+
+def _word(text: str) -> str:
+    if text != text.encode("utf-8", "replace").decode():  # bytes that Python could not decode
+        raise argparse.ArgumentTypeError("it is not written in UTF-8")
+    return text
+
+
+def _days(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 36500:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of days; write one from 1 to 36500")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65534:
+        raise argparse.ArgumentTypeError(f"'{text}' is no port; write a number from 0 to 65534")
+    return int(text)
