@@ -272,6 +272,17 @@ async def test_a_stream_may_call_itself_plain_text(gateway: Served, upstream: Up
             assert (await gateway.stream()).text == "hi"
 
 
+@pytest.mark.parametrize("begin", [b"", b"\xef\xbb\xbf", b"\n", b": hello\n\n", b"event: x\n"])
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+async def test_a_stream_may_be_cut_in_its_first_word(
+    gateway: Served, upstream: Upstream, begin: bytes, size: int
+) -> None:
+    said = begin + b'data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\n'
+    for kind in ("text/event-stream", "text/plain"):
+        upstream.script(sse([said[:size], said[size:]], 0.02, headers={"Content-Type": kind}))
+        assert (await gateway.stream()).text == "hi"
+
+
 # --- what is sent
 
 

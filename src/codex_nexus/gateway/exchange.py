@@ -38,8 +38,8 @@ _ANSWER = re.compile(rb'"choices"\s*:|"object"\s*:\s*"response"')
 
 
 _PAGE = re.compile(rb"\s*<[!?a-zA-Z]")
-_WORDS = re.compile(rb"\s*(?!data|event|id|retry)[^\s:{\[]")
-"""How a text begins that is neither an event stream nor JSON."""
+_WORDS = re.compile(rb"\s*\w[^\s:{\[]*[ ,.!?]")
+"""How a text begins that is neither an event stream nor JSON: a whole word, since a read may end inside `data`."""
 
 
 class Asking(Struct, frozen=True):
