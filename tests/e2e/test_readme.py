@@ -25,6 +25,7 @@ RUN = {
     "codex-nexus inject --switch-default": ["inject", "--switch-default"],
     "codex-nexus eject": ["eject"],
     "codex-nexus models": ["models"],
+    "codex-nexus usage": ["usage"],
     "codex-nexus models --scan": ["models", "--scan"],
     "codex-nexus doctor --json": ["doctor", "--json", "--offline"],
 }
@@ -35,6 +36,7 @@ ELSEWHERE = {
     "codex-nexus demo": "test_install.test_the_demo_drives_the_real_codex",
     "codex-nexus doctor": "test_doctor",
     "codex-nexus run -- codex": "test_codex_home.test_run_serves_a_turn_and_changes_no_file",
+    "codex-nexus trace": "test_trace.test_a_turn_of_codex_is_written_without_its_words",
     "codex-nexus probe PROVIDER/MODEL": "test_probe",
     "codex-nexus probe PROVIDER/MODEL --write": "test_probe",
     "codex -p nexus": "test_panel.test_one_click_and_two_keys_lead_from_nothing_to_a_turn_of_codex",
