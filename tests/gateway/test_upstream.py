@@ -800,3 +800,14 @@ async def test_a_fault_behind_the_first_words_is_told(gateway: Served, upstream:
     story = await gateway.stream()
     assert (story.status, story.text) == ("failed", "par")
     assert len(upstream.requests) == 1
+
+
+async def test_an_address_with_a_password_stands_for_the_key(serve: Serve, upstream: Upstream) -> None:
+    address = upstream.base_url.replace("http://", "http://me:address-password@")
+    gateway = await serve(custom_upstream=address, api_key="sk-a-key-of-mine")
+    upstream.script(HELLO, status(400, {"error": {"message": f"no, {address}"}}))
+    assert (await gateway.create()).status == 200
+    assert upstream.requests[-1].headers["authorization"] == "Basic bWU6YWRkcmVzcy1wYXNzd29yZA=="
+    refused = await gateway.create()
+    assert refused.status == 400
+    assert "address-password" not in refused.body.decode()

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import Literal
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -261,7 +262,7 @@ def headers_for(provider: ProviderRecord, key: str) -> dict[str, str]:
     if key:
         if provider.auth.startswith("header:"):
             headers[provider.auth.removeprefix("header:")] = key
-        elif provider.auth != "none":
+        elif provider.auth != "none" and "@" not in urlsplit(provider.base_url).netloc:  # else the address has its own
             headers["Authorization"] = f"Bearer {key}"
     return headers
 

@@ -275,11 +275,13 @@ def _status_in(complaint: Complaint) -> int:
 _SECRET = re.compile(
     r"\b(?:sk|pk|rk|gsk|xai|nvapi|key|tp|hf|ghp|github_pat|AIza)[-_][A-Za-z0-9_\-*.]{8,}|Bearer\s+\S{8,}|\bAIza[\w-]{20,}"
 )
+_IN_ADDRESS = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
+"""The password in an address, such as a proxy's or a database's."""
 
 
 def masked(text: str, *secrets: str | None) -> str:
-    """The text without these secrets and without anything that looks like a key."""
+    """The text without these secrets and without anything that looks like a key, or a password in an address."""
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
-    return _SECRET.sub("***", text)
+    return _IN_ADDRESS.sub(r"\1***@", _SECRET.sub("***", text))

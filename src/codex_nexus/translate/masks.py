@@ -14,12 +14,8 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 """What stands behind the name of a secret, in a header, a URL or a body."""
-_IN_ADDRESS = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
-"""The password in an address, such as a proxy's or a database's."""
 
 
 def without_keys(text: str, *secrets: str) -> str:
     """The text without these secrets (longest first) and without anything that looks like a key, token or password."""
-    text = faults.masked(text, *secrets)
-    text = _IN_ADDRESS.sub(r"\1***@", _NAMED.sub(r"\1***", text))
-    return _OURS.sub("***", text)
+    return _OURS.sub("***", _NAMED.sub(r"\1***", faults.masked(text, *secrets)))
