@@ -8,14 +8,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import choose_encoder
 
 from codex_nexus import __version__
-from codex_nexus.gateway.traffic import Traffic, TurnRecord
+from codex_nexus.gateway.traffic import OTHER, Few, Traffic, TurnRecord
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """The client library's variable: a folder in which several workers add up what they count."""
 _SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 _MODELS = 200
-"""A client may write any model's name, and each name is a series of its own: later ones are told together."""
-_OTHER = "other"
+"""Each model is a series of its own."""
 
 
 def forget(pid: int, folder: str) -> None:
@@ -28,7 +27,7 @@ class Metrics:
 
     def __init__(self, traffic: Traffic) -> None:
         self._own = CollectorRegistry()
-        self._models: set[str] = set()
+        self._models = Few(_MODELS)
         destination = ("provider", "model")
         self._running = Gauge(
             "codex_nexus_turns_running",
@@ -89,7 +88,7 @@ class Metrics:
             return
         self._running.dec()
         provider, _, model = record.upstream.partition("/")
-        model = self._known(record.upstream, model)
+        model = model if self._models.admits(record.upstream) else OTHER
         self._turns.labels(provider, model, record.client, record.status).inc()
         self._seconds.labels(provider).observe(max(0.0, record.seconds))
         for kind, count in (
@@ -100,9 +99,3 @@ class Metrics:
         ):
             if count > 0:
                 self._tokens.labels(provider, model, kind).inc(count)
-
-    def _known(self, upstream: str, model: str) -> str:
-        if upstream not in self._models and len(self._models) >= _MODELS:
-            return _OTHER
-        self._models.add(upstream)
-        return model

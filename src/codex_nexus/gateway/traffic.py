@@ -13,6 +13,8 @@ from msgspec import Struct
 from codex_nexus.wire.responses import Response, ResponseUsage
 
 _LAST = 200
+OTHER = "other"
+"""How models are told together that are one too many."""
 
 TurnStatus = Literal["running", "completed", "incomplete", "failed", "refused", "gone"]
 Listener = Callable[["TurnRecord"], None]
@@ -51,6 +53,25 @@ class TurnRecord(Struct):
         self.input_tokens, self.output_tokens = usage.input_tokens, usage.output_tokens
         self.cached_tokens = usage.input_tokens_details.cached_tokens
         self.reasoning_tokens = usage.output_tokens_details.reasoning_tokens
+
+
+class Few:
+    """So many different names and no more: a client may invent models, and whoever counts by name would grow."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._names: set[str] = set()
+
+    def admits(self, name: str) -> bool:
+        """Whether it is known, or there is still room for it."""
+        if name not in self._names and len(self._names) >= self._most:
+            return False
+        self._names.add(name)
+        return True
+
+    def clear(self) -> None:
+        """Begins anew."""
+        self._names.clear()
 
 
 class Traffic:

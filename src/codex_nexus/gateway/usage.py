@@ -18,7 +18,7 @@ from codex_nexus.config.model import Budget
 from codex_nexus.errors import StoreError
 from codex_nexus.gateway.offered import Price
 from codex_nexus.gateway.replies import UpstreamError
-from codex_nexus.gateway.traffic import Traffic, TurnRecord
+from codex_nexus.gateway.traffic import OTHER, Few, Traffic, TurnRecord
 from codex_nexus.routing import Destination, Route
 from codex_nexus.sessions.store import SessionStore
 from codex_nexus.sessions.usage import Place, Spent, Usage, added
@@ -32,8 +32,7 @@ _FRESH_S = 10.0
 _PATIENCE_S = 1.0
 _FAREWELL_S = 3.0
 _MODELS = 500
-"""A client may write any model's name, and each name is a row a day: later ones are added up together."""
-_OTHER = "other"
+"""Each model is a row a day."""
 _LONGEST = 200
 _MOST_TOKENS = 1 << 32
 _HIGHEST_PRICE = 1e6
@@ -63,7 +62,7 @@ class UsageBook:
         """What the owner has used on `_day` by provider, as far as it is in the store."""
         self._day = ""
         self._asked_at = float("-inf")
-        self._models: set[str] = set()
+        self._models = Few(_MODELS)
         self._warned: set[str] = set()
         self._trouble = ""
         self._one_at_a_time = asyncio.Lock()
@@ -75,7 +74,8 @@ class UsageBook:
             return
         provider, _, model = record.upstream.partition("/")
         day = self._today()
-        place = Place(day, _storable(provider), self._model(_storable(model)), record.owner)
+        named = _storable(model)
+        place = Place(day, _storable(provider), named if self._models.admits(named) else OTHER, record.owner)
         spent = _spent(record, self._price(provider, model))
         self._waiting[place] = self._waiting.get(place, Spent()) + spent
 
@@ -87,12 +87,6 @@ class UsageBook:
             self._models.clear()
             self._warned.clear()
         return day
-
-    def _model(self, model: str) -> str:
-        if model not in self._models and len(self._models) >= _MODELS:
-            return _OTHER
-        self._models.add(model)
-        return model
 
     # --- sums
 
