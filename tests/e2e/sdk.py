@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
+
+import pytest
+from openai import AsyncOpenAI, OpenAI
 
 from tests.e2e.gateway_process import GatewayProcess
 from tests.upstream import Answer, Upstream, call, finish, running_upstream, sse, text, usage
@@ -24,11 +25,36 @@ LOOK: dict[str, Any] = {
 }
 
 
-@contextlib.contextmanager
-def served(folder: Path) -> Iterator[tuple[GatewayProcess, Upstream]]:
+World = tuple[GatewayProcess, Upstream]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A gateway process before a scripted provider."""
-    with running_upstream() as upstream, GatewayProcess(folder, upstream.base_url) as gateway:
-        yield gateway, upstream
+    folder = tmp_path_factory.mktemp("sdk")
+    with running_upstream() as scripted, GatewayProcess(folder, scripted.base_url) as gateway:
+        yield gateway, scripted
+
+
+@pytest.fixture
+def upstream(world: World) -> Upstream:
+    """The provider, with nothing asked yet."""
+    world[1].requests.clear()
+    return world[1]
+
+
+@pytest.fixture
+def client(world: World) -> Iterator[OpenAI]:
+    """The SDK as a user makes it."""
+    with OpenAI(base_url=world[0].base_url, api_key="sk-of-the-client", max_retries=0, timeout=10) as made:
+        yield made
+
+
+@pytest.fixture
+async def aclient(world: World) -> AsyncIterator[AsyncOpenAI]:
+    """The same for asyncio."""
+    async with AsyncOpenAI(base_url=world[0].base_url, api_key="sk-of-the-client", max_retries=0, timeout=10) as made:
+        yield made
 
 
 def say(*pieces: str) -> Answer:

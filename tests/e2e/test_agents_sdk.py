@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -11,10 +10,10 @@ from agents.exceptions import MaxTurnsExceeded
 from openai import APIError, AsyncOpenAI
 from pydantic import BaseModel
 
-from tests.e2e.gateway_process import GatewayProcess
-from tests.e2e.sdk import look, say, served
+from tests.e2e.sdk import aclient, look, say, upstream, world
 from tests.upstream import Upstream, call, cut, finish, reasoning, sse, text
 
+__all__ = ["aclient", "upstream", "world"]  # fixtures
 pytestmark = pytest.mark.e2e
 
 
@@ -24,25 +23,10 @@ def _untraced() -> None:
     set_tracing_disabled(disabled=True)
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GatewayProcess, Upstream]]:
-    """The gateway and its provider."""
-    with served(tmp_path_factory.mktemp("agents")) as running:
-        yield running
-
-
 @pytest.fixture
-def upstream(world: tuple[GatewayProcess, Upstream]) -> Upstream:
-    """The provider, with nothing asked yet."""
-    world[1].requests.clear()
-    return world[1]
-
-
-@pytest.fixture
-async def model(world: tuple[GatewayProcess, Upstream]) -> AsyncIterator[OpenAIResponsesModel]:
+def model(aclient: AsyncOpenAI) -> OpenAIResponsesModel:
     """The gateway as a model of the SDK."""
-    async with AsyncOpenAI(base_url=world[0].base_url, api_key="x", max_retries=0, timeout=10) as client:
-        yield OpenAIResponsesModel(model="gpt-5", openai_client=client)
+    return OpenAIResponsesModel(model="gpt-5", openai_client=aclient)
 
 
 class Colour(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,10 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
-from tests.e2e.gateway_process import GatewayProcess
-from tests.e2e.sdk import LOOK, look, say, served
+from tests.e2e.sdk import LOOK, World, aclient, client, look, say, upstream, world
 from tests.upstream import Answer, Upstream, call, cut, finish, raw, reasoning, sse, status, text, usage
 
+__all__ = ["aclient", "client", "upstream", "world"]  # fixtures
 pytestmark = pytest.mark.e2e
 MODEL = "gpt-5"
 
@@ -24,34 +23,6 @@ class City(BaseModel):
 
     name: str
     people: int
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GatewayProcess, Upstream]]:
-    """The gateway and its provider."""
-    with served(tmp_path_factory.mktemp("sdk")) as running:
-        yield running
-
-
-@pytest.fixture
-def upstream(world: tuple[GatewayProcess, Upstream]) -> Upstream:
-    """The provider, with nothing asked yet."""
-    world[1].requests.clear()
-    return world[1]
-
-
-@pytest.fixture
-def client(world: tuple[GatewayProcess, Upstream]) -> Iterator[OpenAI]:
-    """The SDK as a user makes it."""
-    with OpenAI(base_url=world[0].base_url, api_key="sk-of-the-client", max_retries=0, timeout=10) as made:
-        yield made
-
-
-@pytest.fixture
-async def aclient(world: tuple[GatewayProcess, Upstream]) -> AsyncIterator[AsyncOpenAI]:
-    """The same for asyncio."""
-    async with AsyncOpenAI(base_url=world[0].base_url, api_key="sk-of-the-client", max_retries=0, timeout=10) as made:
-        yield made
 
 
 # --- responses
@@ -317,15 +288,13 @@ def test_a_stream_that_breaks_is_raised(client: OpenAI, upstream: Upstream, answ
     assert client.responses.create(model=MODEL, input="hi").status == "failed"
 
 
-def test_a_client_that_tries_again_succeeds(world: tuple[GatewayProcess, Upstream], upstream: Upstream) -> None:
+def test_a_client_that_tries_again_succeeds(world: World, upstream: Upstream) -> None:
     upstream.script(status(429, {"error": {"message": "slow"}}, {"Retry-After": "0"}), say("hi"))
     with OpenAI(base_url=world[0].base_url, api_key="x", max_retries=2) as patient:
         assert patient.responses.create(model=MODEL, input="hi").output_text == "hi"
 
 
-def test_no_key_is_in_the_log_of_the_gateway(
-    world: tuple[GatewayProcess, Upstream], client: OpenAI, upstream: Upstream
-) -> None:
+def test_no_key_is_in_the_log_of_the_gateway(world: World, client: OpenAI, upstream: Upstream) -> None:
     upstream.script(status(401, {"error": {"message": "wrong key sk-upstream-key"}}))
     with pytest.raises(openai.AuthenticationError) as caught:
         client.responses.create(model=MODEL, input="hi")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import openai
@@ -11,44 +10,28 @@ import pytest
 from agents import Agent, OpenAIConversationsSession, OpenAIResponsesModel, Runner, set_tracing_disabled
 from openai import AsyncOpenAI, OpenAI
 
-from tests.e2e.gateway_process import GatewayProcess
-from tests.e2e.sdk import say, served
+from tests.e2e.sdk import World, aclient, client, say, world
 from tests.upstream import Upstream, finish, sse, stall, text, usage
 
+__all__ = ["aclient", "client", "world"]  # fixtures
 pytestmark = pytest.mark.e2e
 MODEL = "gpt-5"
 SLOW = sse([*(text(f"{n} ") for n in range(20)), finish(), usage(1, 20)], pause=0.04)
 COUNTED = "".join(f"{n} " for n in range(20))
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GatewayProcess, Upstream]]:
-    """The gateway and its provider."""
+@pytest.fixture(scope="module", autouse=True)
+def _untraced() -> None:
+    """Traces would go to OpenAI."""
     set_tracing_disabled(disabled=True)
-    with served(tmp_path_factory.mktemp("state")) as running:
-        yield running
 
 
 @pytest.fixture
-def upstream(world: tuple[GatewayProcess, Upstream]) -> Upstream:
+def upstream(world: World) -> Upstream:
     """The provider, with nothing asked yet."""
     world[1].requests.clear()
     world[1].script(say("Hello"))
     return world[1]
-
-
-@pytest.fixture
-def client(world: tuple[GatewayProcess, Upstream]) -> Iterator[OpenAI]:
-    """The SDK as a user makes it."""
-    with OpenAI(base_url=world[0].base_url, api_key="x", max_retries=0, timeout=10) as made:
-        yield made
-
-
-@pytest.fixture
-async def aclient(world: tuple[GatewayProcess, Upstream]) -> AsyncIterator[AsyncOpenAI]:
-    """The same for asyncio."""
-    async with AsyncOpenAI(base_url=world[0].base_url, api_key="x", max_retries=0, timeout=10) as made:
-        yield made
 
 
 def asked(upstream: Upstream, n: int = -1) -> list[str]:

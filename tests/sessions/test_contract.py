@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,32 +23,9 @@ from codex_nexus.sessions.store import (
     StoredTurn,
 )
 from codex_nexus.sessions.usage import Place, Spent
+from tests.sessions.turns import OWNER, told, turn
 
-OWNER = ""
 Open = Callable[[], Awaitable[SessionStore]]
-
-
-def turn(
-    name: str,
-    prev: str | None = None,
-    owner: str = OWNER,
-    *,
-    created: int = 1000,
-    status: str = "completed",
-    **more: Any,
-) -> StoredTurn:
-    """A turn whose input and output name it."""
-    return StoredTurn(
-        response_id=name,
-        previous_response_id=prev,
-        owner=owner,
-        created_at=created,
-        status=status,
-        input=json.dumps([f"ask {name}"]).encode(),
-        output=json.dumps([f"answer {name}"]).encode(),
-        resource=json.dumps({"id": name, "status": status, "output": []}).encode(),
-        **more,
-    )
 
 
 def queued(name: str) -> StoredTurn:
@@ -65,12 +41,6 @@ def talk(name: str, owner: str = OWNER) -> StoredConversation:
 def items(*names: str) -> list[StoredItem]:
     """Items that are their names."""
     return [StoredItem(name, json.dumps(name).encode()) for name in names]
-
-
-async def told(store: SessionStore, name: str, owner: str = OWNER) -> list[str] | None:
-    """The texts of a chain, oldest first."""
-    history = await store.history(name, owner)
-    return None if history is None else [text for part in history for text in json.loads(bytes(part))]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

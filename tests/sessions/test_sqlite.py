@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import signal
 import sqlite3
 import stat
@@ -21,30 +20,7 @@ from codex_nexus.sessions import sqlite
 from codex_nexus.sessions.sqlite import SqliteStore
 from codex_nexus.sessions.store import StoredTurn
 from codex_nexus.sessions.usage import Place, Spent
-
-OWNER = ""
-
-
-def turn(
-    name: str, prev: str | None = None, owner: str = OWNER, *, created: int = 1000, status: str = "completed"
-) -> Any:
-    """A turn whose input and output name it."""
-    return StoredTurn(
-        response_id=name,
-        previous_response_id=prev,
-        owner=owner,
-        created_at=created,
-        status=status,
-        input=json.dumps([f"ask {name}"]).encode(),
-        output=json.dumps([f"answer {name}"]).encode(),
-        resource=json.dumps({"id": name, "status": status, "output": []}).encode(),
-    )
-
-
-async def told(store: SqliteStore, name: str, owner: str = OWNER) -> list[str] | None:
-    """The texts of a chain, oldest first."""
-    history = await store.history(name, owner)
-    return None if history is None else [text for part in history for text in json.loads(bytes(part))]
+from tests.sessions.turns import OWNER, told, turn
 
 
 @contextlib.asynccontextmanager
