@@ -303,17 +303,19 @@ async def test_recorded_turns_of_all_are_seen_and_switched_in_the_panel(team: Te
     with stopped(team.workers[1]):
         assert await owners() == {"0", "2"}
 
-    # a worker that is started again records like the others
-    os.kill(team.workers[2], signal.SIGKILL)
+    # workers that are started again record like the others, from the first turn and without anybody looking
+    for number in (2, 0):
+        before = team.workers
+        os.kill(before[number], signal.SIGKILL)
 
-    async def again() -> bool:
-        if len(team.workers) < COUNT:
-            return False
-        with stopped(team.workers[0]), stopped(team.workers[1]):
+        async def again(number: int = number, was: int = before[number]) -> bool:
+            return team.workers.get(number, was) != was
+
+        await soon(again)
+        with stopped(before[1]), stopped(team.workers[2 - number]):
             await team.ask()
-        return "2" in await owners()
-
-    await soon(again)
+        await team.status()
+        assert str(number) in await owners()
     await switch(0)
     assert await owners() == set()
 

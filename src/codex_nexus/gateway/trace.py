@@ -169,7 +169,7 @@ class Traces:
 
     def __init__(self, configured: Callable[[], int]) -> None:
         self._configured = configured
-        self._switched: tuple[int, int] | None = None
+        self.switched: tuple[int, int] | None = None
         """What the file said when somebody switched, and the number that counts until the file says something else."""
         self._held: deque[Trace] = deque()
         self._numbers = itertools.count(1)
@@ -178,13 +178,13 @@ class Traces:
     def keep(self) -> int:
         """How many turns are kept; 0: none is recorded."""
         configured = self._configured()
-        if self._switched is None or self._switched[0] != configured:
+        if self.switched is None or self.switched[0] != configured:
             return configured
-        return self._switched[1]
+        return self.switched[1]
 
     def switch(self, keep: int) -> None:
         """Keeps so many from now on, until the configuration says something else or this process ends."""
-        self._switched = (self._configured(), max(0, min(MOST_TRACES, keep)))
+        self.switched = (self._configured(), max(0, min(MOST_TRACES, keep)))
         self._trim()
 
     @property

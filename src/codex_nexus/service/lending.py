@@ -1,7 +1,8 @@
 """Recorded turns of all workers: each lends what it has on record to the first one, which has the panel.
 
-A worker listens on a socket in the folder that all workers of a gateway share and that nobody else may open. Each wish
-carries the number of turns that are to be kept, so a worker that was started again records like the others.
+A worker listens on a socket in the folder that all workers of a gateway share and that nobody else may open. How many
+turns are to be kept stands in a file of that folder, so that a worker which begins later records like the others from
+its first turn; each wish carries it as well, to those that run.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from codex_nexus.config import file as config_file
 from codex_nexus.control.steering import Recorded
 from codex_nexus.service.records import Records
 
@@ -23,6 +25,8 @@ log = logging.getLogger("codex_nexus.service")
 _LIST_S = 2.0
 _ONE_S = 15.0
 _FRESH_S = 1.0
+_SWITCHED = "recording"
+"""The file that tells how recording was switched in the panel."""
 
 
 class _Wish(Struct):
@@ -43,7 +47,8 @@ class Lender:
 
     def __init__(self, records: Records, folder: str, worker: int) -> None:
         self._records = records
-        self._path = Path(folder) / f"records-{worker}"
+        self._folder = Path(folder)
+        self._path = self._folder / f"records-{worker}"
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -53,6 +58,7 @@ class Lender:
             self._server = await asyncio.start_unix_server(self._serve, self._path)
         except OSError as error:
             log.warning("this worker's recorded turns cannot be shown in the panel: %s", error)
+        _switch_as_before(self._records, self._folder)  # last: what is switched from now on comes as a wish
 
     def close(self) -> None:
         """Lends nothing more."""
@@ -84,6 +90,7 @@ class Borrower:
         self._turns: list[str] = []
         self._looked = 0.0
         self._looking: asyncio.Task[list[Recorded]] | None = None
+        _switch_as_before(own, self._folder)
 
     @property
     def keep(self) -> int:
@@ -92,6 +99,8 @@ class Borrower:
 
     async def switch(self, keep: int) -> None:  # noqa: D102
         await self._own.switch(keep)
+        with contextlib.suppress(OSError):  # the wishes tell it as well
+            config_file.write_private(self._folder / _SWITCHED, msgspec.json.encode(self._own.switched))
         await self.listed()
 
     def turns(self) -> list[str]:
@@ -142,3 +151,9 @@ class Borrower:
                 finally:
                     writer.close()
         return b""
+
+
+def _switch_as_before(records: Records, folder: Path) -> None:
+    """Records as it was switched before this worker began."""
+    with contextlib.suppress(OSError, ValueError):
+        records.switched = msgspec.json.decode((folder / _SWITCHED).read_bytes(), type=tuple[int, int])

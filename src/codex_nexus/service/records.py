@@ -20,6 +20,15 @@ class Records:
         """See `Records`, also for what follows."""
         return self._gateway.traces.keep
 
+    @property
+    def switched(self) -> tuple[int, int] | None:
+        """See `Traces`."""
+        return self._gateway.traces.switched
+
+    @switched.setter
+    def switched(self, switched: tuple[int, int]) -> None:
+        self._gateway.traces.switched = switched
+
     async def switch(self, keep: int) -> None:  # noqa: D102
         self._gateway.traces.switch(keep)
 
