@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Any
 
@@ -14,6 +13,7 @@ from codex_nexus.errors import InvalidRequest
 from codex_nexus.sessions.store import Page, StoredItem
 from codex_nexus.wire import codec
 from codex_nexus.wire.create import invalid_field
+from codex_nexus.wire.ids import given_item_id
 
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
 _PREFIXES = {
@@ -41,13 +41,13 @@ def identified(items: bytes, seed: str) -> list[StoredItem]:
         decoded = _objects.decode(items)
     except msgspec.ValidationError as error:
         raise invalid_field(error, "items") from None
-    return [_identified(item, f"{seed}/{n}") for n, item in enumerate(decoded)]
+    return [_identified(item, seed, n) for n, item in enumerate(decoded)]
 
 
-def _identified(item: dict[str, Raw], seed: str) -> StoredItem:
+def _identified(item: dict[str, Raw], seed: str, n: int) -> StoredItem:
     kind = _text(item, "type") or ("message" if "role" in item else "")
     given = _text(item, "id")
-    name = given if given is not None and _ID.fullmatch(given) else _name(kind, seed)
+    name = given if given is not None and _ID.fullmatch(given) else given_item_id(_PREFIXES.get(kind, "item"), seed, n)
     fields: dict[str, Any] = {"id": name, "type": kind} | {
         key: value for key, value in item.items() if key not in ("id", "type")
     }
@@ -68,10 +68,6 @@ def _part(text: Raw, role: str | None) -> dict[str, Any]:
 def _text(item: dict[str, Raw], key: str) -> str | None:
     value = item.get(key, Raw())
     return codec.of_text(value) if codec.is_text(value) else None
-
-
-def _name(kind: str, seed: str) -> str:
-    return f"{_PREFIXES.get(kind, 'item')}_{hashlib.sha256(seed.encode()).hexdigest()[:32]}"
 
 
 def wanted_number(request: web.Request, name: str, default: int) -> int:
