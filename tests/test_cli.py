@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,10 +20,10 @@ import pytest
 from codex_nexus import __version__
 from codex_nexus.cli import main
 from codex_nexus.errors import ConfigError
+from tests.waiting import PATIENCE, eventually
 
 VERBS = ("serve", "demo", "check", "version")
 ADDRESS = re.compile(r"^\[nexus\] Codex Nexus running: (http://127\.0\.0\.1:\d+)$")
-PATIENCE = 20.0
 
 
 @pytest.fixture
@@ -197,14 +196,12 @@ def ended(*flags: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.usefixtures("home")
 def test_ctrl_c_ends_the_demo_and_the_codex_that_it_started(tmp_path: Path) -> None:
     program, mark = tmp_path / "codex", tmp_path / "process"
-    program.write_text(f"#!/bin/sh\necho $$ > {mark}.new && mv {mark}.new {mark}\nexec sleep 60\n")
+    program.write_text(f"#!/bin/sh\necho $$ > {mark}.new && mv {mark}.new {mark}\nexec sleep 600\n")
     program.chmod(0o755)
     environ = os.environ | {"CODEX_BIN": str(program), "XDG_CACHE_HOME": str(tmp_path / "caches")}
     command = [sys.executable, "-m", "codex_nexus", "demo"]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + PATIENCE
-        while not mark.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        eventually(mark.exists)
         process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=PATIENCE)
     assert (process.returncode, complaint) == (130, "codex-nexus: stopped with Ctrl+C.\n")
@@ -216,7 +213,7 @@ def test_ctrl_c_ends_the_demo_and_the_codex_that_it_started(tmp_path: Path) -> N
 def is_well(address: str) -> bool:
     """Whether a gateway answers there."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"{address}/healthz", timeout=5) as response:
+    with opener.open(f"{address}/healthz", timeout=PATIENCE) as response:
         return json.load(response)["name"] == "codex-nexus"
 
 
@@ -239,7 +236,7 @@ def test_a_port_that_we_hold_already_is_told() -> None:
         port = lines[-1].rpartition(":")[2]
         second = ended("--port", port)
     assert second.returncode == 1
-    assert second.stderr.startswith(f"codex-nexus: Port {port} is taken: Codex Nexus already runs there.")
+    assert second.stderr.startswith(f"codex-nexus: Port {port} is taken: Codex Nexus already runs there")
     assert "Traceback" not in second.stderr
     assert "running:" not in second.stdout
 
@@ -252,7 +249,7 @@ def test_a_port_that_another_program_holds_is_told() -> None:
         port = other.getsockname()[1]
         result = ended("--port", str(port))
     assert result.returncode == 1
-    assert result.stderr.startswith(f"codex-nexus: Port {port} is taken: another program holds it.")
+    assert result.stderr.startswith(f"codex-nexus: Port {port} is taken: another program holds it")
 
 
 def test_a_wrong_configuration_stops_it_with_every_problem(home: Path) -> None:
@@ -302,3 +299,22 @@ def test_a_gateway_goes_on_when_nobody_reads_what_it_says(home: Path) -> None:
     process.stderr.close()
     assert process.wait(PATIENCE) == 0, errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.usefixtures("home")
+def test_a_reader_that_goes_away_is_no_fault() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "codex_nexus", "config", "show", "--all"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(PATIENCE) == 1
+
+
+def test_a_log_begins_with_the_version(home: Path) -> None:
+    log = home / "nexus.log"
+    configure(home, port="x")
+    assert ended("--log-file", str(log)).returncode == 2
+    assert f"Codex Nexus {__version__} on Python" in log.read_text().splitlines()[0]

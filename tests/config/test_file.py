@@ -233,3 +233,17 @@ def test_a_new_token_is_long_and_never_the_same() -> None:
     tokens = {new_access_token() for _ in range(100)}
     assert len(tokens) == 100
     assert all(token.startswith("nexus-") and len(token) >= 32 for token in tokens)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_to_a_file_kept_elsewhere_stays_a_link(tmp_path: Path) -> None:
+    kept = tmp_path / "dotfiles" / "nexus.json"
+    kept.parent.mkdir()
+    kept.write_text('{"provider": "kimi"}')
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "config.json").symlink_to(kept)
+    save(home, Config(provider="qwen"), {})
+    assert (home / "config.json").is_symlink()
+    assert json.loads(kept.read_text()) == {"provider": "qwen"}
+    assert json.loads((home / "config.json.bak").read_text()) == {"provider": "kimi"}

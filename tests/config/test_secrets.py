@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codex_nexus.config.model import Config, ModelRoute
-from codex_nexus.config.secrets import Secret
+from codex_nexus.config.secrets import Secret, has_foreign_signs, tidied
 
 KEY = "sk-0123456789abcdef"
 
@@ -120,3 +120,27 @@ def test_keys_are_values() -> None:
     assert len({Secret(KEY), Secret(KEY)}) == 1
     assert Secret(KEY)
     assert not Secret()
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        KEY,
+        f" {KEY}\r\n",
+        f"'{KEY}'",
+        f'"Bearer {KEY}"',
+        f"bearer  {KEY}",
+        f"\u201c{KEY}\u2019",
+        f"\ufeff{KEY}",
+        f"{KEY[:4]}\n{KEY[4:]}",
+    ],
+)
+def test_a_pasted_key_is_taken_as_it_was_meant(pasted: str) -> None:
+    assert tidied(pasted) == KEY
+
+
+@pytest.mark.parametrize(
+    ("key", "foreign"), [(KEY, False), ("sk-\u0430bc", True), ("sk-\u200babc", True), ("sk a", True)]
+)
+def test_a_key_with_foreign_signs_is_none(key: str, foreign: bool) -> None:
+    assert has_foreign_signs(key) is foreign

@@ -11,7 +11,7 @@ import pytest
 
 from codex_nexus.gateway.traffic import Traffic, TurnRecord
 from codex_nexus.service.news import Ledger, Teller, channel
-from tests.serving import until
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot share a socket")
 
@@ -87,7 +87,7 @@ async def test_what_was_told_before_somebody_heard_is_there(ends: Ends) -> None:
     for number in range(1500):  # more than fits into the socket
         turn(other, f"early {number}", fault="x" * 300)
     ledger = ends.ledger(Traffic())
-    await until(lambda: "early 1499" in [record.id for record in ledger.ended], seconds=10)
+    await until(lambda: "early 1499" in [record.id for record in ledger.ended])
     assert len(ledger.ended) == 200
     teller.close()
     ledger.close()

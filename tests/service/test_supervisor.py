@@ -8,6 +8,7 @@ import re
 import socket
 import sqlite3
 import stat
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, closing
@@ -24,8 +25,8 @@ from codex_nexus.service.files import Overrides, is_loopback_host
 from codex_nexus.service.supervisor import Supervisor
 from codex_nexus.sessions.sqlite import SqliteStore
 from tests import oracle
-from tests.serving import until
 from tests.upstream import Upstream, finish, sse, text
+from tests.waiting import PATIENCE, until
 
 HELLO = sse([text("hi"), finish()])
 RUNNING = re.compile(r"\[nexus\] Codex Nexus running: (http://127\.0\.0\.1:\d+)")
@@ -490,7 +491,7 @@ async def test_it_ends_when_it_is_asked_to(life: Life) -> None:
     running = asyncio.ensure_future(supervisor.run())
     await until(lambda: any(RUNNING.fullmatch(line) for line in life.said))
     supervisor.shut_down()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, PATIENCE)
     assert "[nexus] Stopping; running answers may finish." in life.said
 
 
@@ -505,3 +506,29 @@ async def test_a_turn_is_stored_although_the_gateway_ends(life: Life, upstream: 
     assert (await asking).response["store"] is True
     with closing(sqlite3.connect(life.home / "nexus.db")) as db:
         assert db.execute("SELECT count(*) FROM responses").fetchone() == (1,)
+
+
+async def test_a_change_is_done_to_its_end_when_nobody_waits_for_it_any_more(
+    life: Life, started: Any, port: int, upstream: Upstream
+) -> None:
+    life.configure(provider="custom", custom_upstream=upstream.base_url, api_key="k", port=0)
+    supervisor = await started(port=None)
+    opening, gate = threading.Event(), threading.Event()
+    real = supervisor._open_store
+
+    def open_store(config: Any) -> Any:
+        opening.set()
+        assert gate.wait(PATIENCE)
+        return real(config)
+
+    supervisor._open_store = open_store
+    wanted = msgspec.structs.replace(supervisor.applied, port=port, store=f"sqlite:///{life.home}/other.db")
+    asking = asyncio.create_task(supervisor.apply(wanted, {}))
+    await until(opening.is_set)
+    asking.cancel()  # as when the page is closed
+    await until(asking.done)
+    gate.set()
+    await until(lambda: any("Configuration applied" in line for line in life.said))
+    assert supervisor.address.endswith(f":{port}")
+    assert (await ask(supervisor.address)).text == "hi"
+    assert json.loads((life.home / "config.json").read_text())["port"] == port

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 
 from codex_nexus.cli.grammar import parser
 from codex_nexus.cli.verbs import VERBS
-from codex_nexus.errors import ConfigError, NexusError
+from codex_nexus.errors import ConfigError, Misuse, NexusError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,11 +24,14 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("codex-nexus: stopped with Ctrl+C.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # nobody reads any more: `codex-nexus models | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is written when Python ends
+        return 1
     except NexusError as error:
         if arguments.dev:
             raise
         print(f"codex-nexus: {error.message}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigError) else 1
+        return 2 if isinstance(error, (ConfigError, Misuse)) else 1
 
 
 def _set_up_output() -> None:

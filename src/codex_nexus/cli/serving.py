@@ -6,12 +6,14 @@ import argparse
 import asyncio
 import logging
 import os
+import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from codex_nexus import __version__
 from codex_nexus.errors import NexusError
 
 
@@ -24,9 +26,10 @@ def serve(arguments: argparse.Namespace) -> int:
         return _reloading()
     if arguments.log_format == "text" and not arguments.log_file:
         return _services(arguments, _say)
-    log = logging.getLogger("codex_nexus.service")  # a terminal's lines belong into the log, too
+    log = logging.getLogger("codex_nexus.service")
+    log.info("Codex Nexus %s on Python %s, %s", __version__, platform.python_version(), platform.system())
     try:
-        return _services(arguments, log.info)
+        return _services(arguments, log.info)  # a terminal's lines belong into the log, too
     except NexusError as error:
         log.error("%s", error.message)  # noqa: TRY400 - a sentence, no traceback
         raise

@@ -81,8 +81,9 @@ def _quiet(arguments: argparse.Namespace) -> None:
 def _trace(arguments: argparse.Namespace) -> int:
     from codex_nexus.config.file import home_folder
     from codex_nexus.service import tracing
+    from codex_nexus.service.asking import panel_address
 
-    address = tracing.panel_address(home_folder(), arguments.port)
+    address = panel_address(home_folder(), arguments.port, "trace")
     if not arguments.id:
         tracing.show(address, print)
         return 0
@@ -90,6 +91,58 @@ def _trace(arguments: argparse.Namespace) -> int:
     if arguments.words and not arguments.out:
         tracing.warn(lambda text: print(text, file=sys.stderr))
     return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from codex_nexus.config.file import home_folder
+    from codex_nexus.service import status
+    from codex_nexus.service.asking import panel_address
+
+    status.show(panel_address(home_folder(), arguments.port, "status"), print, as_json=arguments.json)
+    return 0
+
+
+def _key(arguments: argparse.Namespace) -> int:
+    from codex_nexus.cli.typed import hidden
+    from codex_nexus.config.file import home_folder
+    from codex_nexus.service import keys
+    from codex_nexus.service.settings import Desk
+
+    desk = Desk(home_folder(), arguments.port)
+    if not arguments.provider:
+        return keys.listed(desk, print)
+    record = keys.provider_of(desk, arguments.provider)
+    if arguments.remove:
+        return keys.remove(desk, record, print)
+    given = [arguments.reference] if arguments.reference else hidden(keys.question(record))
+    return keys.enter(desk, record, given, print, add=arguments.add)
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    from codex_nexus.cli import typed
+    from codex_nexus.config.file import home_folder
+    from codex_nexus.service import settings
+
+    desk = settings.Desk(home_folder(), arguments.port)
+    match arguments.action:
+        case "keys":
+            return settings.keys(print)
+        case "set":
+            text = None if arguments.value == "-" else arguments.value
+            return settings.change(desk, arguments.key, text, typed.value, print)
+        case "unset":
+            return settings.unset(desk, arguments.key, print)
+        case "reset":
+            if not arguments.yes and not typed.agreed("Set everything back to the defaults? The file is kept."):
+                return 1
+            return settings.reset(desk, print)
+        case _:
+            key, everything = getattr(arguments, "key", ""), getattr(arguments, "all", False)
+            return settings.show(desk, key, print, _complain, everything=everything)
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _service(arguments: argparse.Namespace) -> int:
@@ -136,6 +189,9 @@ VERBS = {
     "probe": _probe,
     "usage": _usage,
     "trace": _trace,
+    "status": _status,
+    "key": _key,
+    "config": _config,
     "service": _service,
     "check": _check,
     "version": _version,

@@ -98,7 +98,7 @@ def save(home: Path, config: Config, unknown: dict[str, Any]) -> Path:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.exists():
             write_private(path.with_name("config.json.bak"), path.read_bytes())
-        write_private(path, text.encode())
+        write_private(path.resolve(), text.encode())  # a link to a file kept elsewhere stays a link
     except OSError as error:
         raise ConfigError(str(path), [f"it cannot be written: {error.strerror}."]) from None
     return path

@@ -222,6 +222,11 @@ def unknown_providers(config: Config, known: Callable[[str], bool]) -> Problems:
     return [f"{path}: there is no provider '{name}'; see providers.json." for path, name in named if not known(name)]
 
 
+def plain(config: Config) -> dict[str, Any]:
+    """Every key with its value, as a file may have it; keys stand in it as they are."""
+    return msgspec.to_builtins(config, enc_hook=_written_secret)
+
+
 def written(config: Config, unknown: dict[str, Any]) -> dict[str, Any]:
     """The configuration as it goes into the file: what differs from the defaults, and the foreign keys as they were."""
     values: dict[str, Any] = {}

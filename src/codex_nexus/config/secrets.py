@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,6 +49,22 @@ class Secret:
         if kind == "keyring":
             return _from_keyring(name) if name else ""
         return self._written.strip()
+
+
+_QUOTES = re.compile(r"""^["'\u201c\u201d\u2018\u2019]+|["'\u201c\u201d\u2018\u2019]+$""")
+_BEARER = re.compile(r"^Bearer\s+", re.IGNORECASE)
+_FOREIGN = re.compile(r"[^\x21-\x7e]")
+
+
+def tidied(text: str) -> str:
+    """A key as it was meant, without what comes along when one is copied. The panel does the same while one types."""
+    bare = _QUOTES.sub("", text.replace("\ufeff", "").strip())
+    return re.sub(r"\s+", "", _BEARER.sub("", bare))
+
+
+def has_foreign_signs(key: str) -> bool:
+    """Whether something stands in it that no key has: letters beyond ASCII, signs that cannot be seen."""
+    return _FOREIGN.search(key) is not None
 
 
 def _from_keyring(name: str) -> str:

@@ -22,6 +22,10 @@ from codex_nexus.snapshot import Snapshot, build, load_catalogue
 log = logging.getLogger("codex_nexus.service")
 
 _PATIENCE_S = 1.0
+_HISTORY = (
+    "The gateway is Codex's default now. Codex lists threads by provider: earlier ones are out of its list until the "
+    "default is given back (codex-nexus eject). Nothing is lost."
+)
 
 Say = Callable[[str], None]
 
@@ -79,6 +83,8 @@ def _bring_up_to_date(snapshot: Snapshot, home: Path, port: int, say: Say) -> No
     if changes:
         paths = ", ".join(str(change.path) for change in changes)
         say(f"[nexus] Codex's configuration was brought up to date: {paths}. Undo: codex-nexus eject")
+    if _switches(changes, place):
+        say(f"[nexus] {_HISTORY}")
 
 
 def place_of(home: Path) -> Place:
@@ -116,6 +122,8 @@ def inject(home: Path, say: Say, *, dry: bool, switch_default: bool) -> None:
     place = place_of(home)
     changes = codex_files.apply(place, wish, create=True, dry=dry)
     _show(changes, say)
+    if _switches(changes, place):
+        say(_HISTORY)
     if dry:
         say("Nothing was written (--dry-run)." if changes else "Nothing would change.")
     elif changes:
@@ -125,6 +133,12 @@ def inject(home: Path, say: Say, *, dry: bool, switch_default: bool) -> None:
         say(f"Nothing to do: our part already stands in {place.config}.")
     if fresh and not dry and alive(wish.address):
         say("An access token was made; restart the gateway, so that it knows it.")
+
+
+def _switches(changes: list[Change], place: Place) -> bool:
+    """Whether Codex's default provider becomes another one; the profile always names ours."""
+    lines = [line for change in changes if change.path == place.config for line in change.diff.splitlines()]
+    return any(line.startswith("+model_provider =") for line in lines)
 
 
 def _settled(home: Path, *, dry: bool, switch_default: bool) -> tuple[Snapshot, bool]:

@@ -17,11 +17,12 @@ from codex_nexus.codex_home.wish import PROVIDER, Refused
 from codex_nexus.config import file as config_file
 from codex_nexus.config.model import Config
 from codex_nexus.config.secrets import Secret
-from codex_nexus.control.steering import Book, Injection, LocalServer, Planned, ProbedModel, Records
+from codex_nexus.control.steering import Book, Injection, LocalServer, Planned, ProbedModel, Records, Way
 from codex_nexus.errors import ConfigError, NexusError
 from codex_nexus.gateway.local import scan
 from codex_nexus.gateway.offered import offered
 from codex_nexus.gateway.replies import UpstreamError
+from codex_nexus.gateway.road import road_to
 from codex_nexus.routing import Caller, Listed
 from codex_nexus.service import codex
 from codex_nexus.service.program import codex_is_found, own_command
@@ -92,6 +93,9 @@ class Helm:
     async def apply(self, config: Config, unknown: dict[str, Any]) -> None:  # noqa: D102
         await self._supervisor.apply(config, unknown)
 
+    async def reload(self) -> bool:  # noqa: D102
+        return await self._supervisor.reload_all()
+
     def shut_down(self) -> None:  # noqa: D102
         self._supervisor.shut_down()
 
@@ -109,6 +113,10 @@ class Helm:
             for model in models
             if model.listed
         )
+
+    def way(self, provider: str, snapshot: Snapshot) -> Way:  # noqa: D102
+        road = road_to(provider, snapshot)
+        return Way(road.why, road.place, road.shown)
 
     async def local(self) -> tuple[LocalServer, ...]:  # noqa: D102
         found = await scan(self._supervisor.gateway.listings, self.snapshot)

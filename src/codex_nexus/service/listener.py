@@ -15,6 +15,7 @@ from codex_nexus.errors import NexusError
 from codex_nexus.gateway.app import make_app
 from codex_nexus.gateway.live import Watched
 from codex_nexus.gateway.state import Gateway
+from codex_nexus.service.holder import holder_of
 from codex_nexus.service.runner import Runner
 
 DRAIN_S = 10.0
@@ -94,7 +95,9 @@ class Listener:
         where = f"{_shown(self._host)}:{self._port}"
         if error.errno == errno.EADDRINUSE:
             ours = await _is_us(self._host, self._port)
+            holder = await asyncio.to_thread(holder_of, self._port)
             who = "Codex Nexus already runs there" if ours else "another program holds it"
+            who += f" ({holder})" if holder else ""
             panel = f" Its control panel is usually at http://127.0.0.1:{self._port + 1}." if ours else ""
             cure = "Stop it, or choose another with --port or 'port' in config.json."
             return f"Port {self._port} is taken: {who}. {cure}{panel}"

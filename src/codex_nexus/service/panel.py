@@ -12,6 +12,7 @@ from codex_nexus.control.app import make_app
 from codex_nexus.control.steering import Steering
 from codex_nexus.errors import NexusError
 from codex_nexus.gateway.refusals import Refusals
+from codex_nexus.service.holder import holder_of
 from codex_nexus.service.runner import Runner
 
 HOST = "127.0.0.1"
@@ -49,7 +50,10 @@ class Panel:
             await web.TCPSite(self._runner, HOST, self._port).start()
         except OSError as error:
             await self._runner.cleanup()
-            why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror or error})"
+            why = f"cannot be used ({error.strerror or error})"
+            if error.errno == errno.EADDRINUSE:
+                holder = await asyncio.to_thread(holder_of, self._port)
+                why = f"is taken by {holder}" if holder else "is taken"
             raise NexusError(
                 f"Port {self._port} {why}; the panel takes the one above the gateway's ('port')."
             ) from None

@@ -33,5 +33,6 @@ def first_words(*, fresh: bool) -> list[str]:
     """
     command = own_command()
     where = f"[nexus] In other terminals codex-nexus is: {command}"
-    guide = "[web] No provider is set up yet: open the control panel, its guide takes a minute."
+    entry = f"open the control panel, its guide takes a minute (or here: {command} key PROVIDER)"
+    guide = f"[web] No provider is set up yet: {entry}."
     return [guide] * fresh + [where] * (command != _NAME)

@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +28,7 @@ from codex_nexus.service.supervisor import Supervisor
 log = logging.getLogger("codex_nexus.service")
 
 _LOG_LIMIT = 4_000_000
+_LEFT_S = 7 * 86_400
 _PATIENCE = ClientTimeout(total=10)
 
 
@@ -105,6 +107,7 @@ async def _catalogue(address: str, token: str) -> dict[str, Any]:
 @contextlib.contextmanager
 def _catalogue_file(home: Path, body: dict[str, Any]):  # noqa: ANN202 - yields path and first model
     """A file with the models, so that Codex need not keep our answer in its own cache."""
+    _clear_away(home)
     path = home.absolute() / f"run-{os.getpid()}.json"
     if not body:
         yield "", ""
@@ -118,6 +121,14 @@ def _catalogue_file(home: Path, body: dict[str, Any]):  # noqa: ANN202 - yields 
         yield str(path), str(body["models"][0]["slug"])
     finally:
         path.unlink(missing_ok=True)
+
+
+def _clear_away(home: Path) -> None:
+    """Takes away what runs that were killed have left: Codex reads its list at its start alone."""
+    for path in home.glob("run-*.json"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _LEFT_S:
+                path.unlink()
 
 
 async def _child(command: list[str], token: str) -> int:

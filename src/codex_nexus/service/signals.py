@@ -22,7 +22,7 @@ def on_ending(stop: Callable[[], None]) -> None:
             signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(stop) and None)
 
 
-def on_hangup(reload: Callable[[], None], stop: Callable[[], None]) -> None:
+def on_hangup(reload: Callable[[], object], stop: Callable[[], None]) -> None:
     """SIGHUP calls `reload`, inside the running loop; when it comes because the terminal was closed, `stop`."""
     if HANGUP is None:
         return

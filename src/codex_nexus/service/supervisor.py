@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -27,7 +26,7 @@ from codex_nexus.service.panel import Panel, panel_port
 from codex_nexus.service.program import first_words
 from codex_nexus.service.records import Records
 from codex_nexus.service.signals import HANGUP, on_ending, on_hangup
-from codex_nexus.service.tending import count, end_with_parent, tend
+from codex_nexus.service.tending import close_later, count, end_with_parent, tend
 from codex_nexus.sessions.opening import open_store
 from codex_nexus.sessions.store import SessionStore
 from codex_nexus.snapshot import Snapshot
@@ -186,31 +185,50 @@ class Supervisor:
     async def apply(self, config: Config, unknown: dict[str, Any]) -> None:
         """Hot restart: builds the new world, starts it, saves, swaps; running streams finish on the old one.
 
+        It is done to its end also when nobody waits for it any more: half of it would be a gateway without a port.
+
         Raises:
             ConfigError, NexusError: nothing was changed, the old world goes on; the message says why.
         """
+        await asyncio.shield(self._spawn(self._apply(config, unknown)))
+
+    async def _apply(self, config: Config, unknown: dict[str, Any]) -> None:
         async with self._changing:
             config = self._files.with_token(config)
             new = self._files.built(config)
             await self._take_over(config, new, lambda: config_file.save(self.home, config, unknown))
         self._say(f"[nexus] Configuration applied: {self.address}")
-        if self._overrides.socket is not None and HANGUP is not None:
-            os.kill(os.getppid(), HANGUP)  # the other workers
+        self._tell_workers()
         await self._tell_codex()
+
+    def _tell_workers(self) -> None:
+        """The other workers, if there are any, are to read the files again."""
+        if self._overrides.socket is not None and HANGUP is not None:
+            os.kill(os.getppid(), HANGUP)
 
     async def reload(self) -> None:
         """Takes over what stands in the files; what is wrong with them is told, and nothing changes."""
         try:
-            async with self._changing:
-                config, new = await asyncio.to_thread(self._files.read, look_only=True)
-                if new == self.gateway.snapshot:
-                    return
-                await self._take_over(config, new)
+            await self._take_files()
         except NexusError as error:
             self._say(f"[nexus] {error.message} Nothing was changed; the gateway runs on as before.")
-            return
+
+    async def reload_all(self) -> bool:
+        """Takes over what stands in the files, in all workers; whether it differed. Raises as `apply` does."""
+        changed = await asyncio.shield(self._take_files())  # done to its end, like `apply`
+        self._tell_workers()
+        return changed
+
+    async def _take_files(self) -> bool:
+        async with self._changing:
+            config, new = await asyncio.to_thread(self._files.read, look_only=True)
+            if new == self.gateway.snapshot:
+                self.applied = config  # what the command line says over the file may differ
+                return False
+            await self._take_over(config, new)
         self._say(f"[nexus] Configuration read again: {self.address}")
         await self._tell_codex()
+        return True
 
     async def _take_over(self, config: Config, new: Snapshot, save: Callable[[], Any] = lambda: None) -> None:
         logs.never_tell(new.secrets())
@@ -238,7 +256,7 @@ class Supervisor:
         if self._overrides.panel and self._overrides.worker == 0 and new.config.port != old.config.port:
             await self._open_panel(panel_port(new.config.port))
         if replaced is not None and replaced is not store:
-            self._spawn(_close_later(replaced, self.gateway))
+            self._spawn(close_later(replaced, self.gateway))
 
     def shut_down(self) -> None:
         """Asks `run` to end, gracefully."""
@@ -265,28 +283,21 @@ class Supervisor:
             self._news.close()
         if self._lender is not None:
             self._lender.close()
-        for task in list(self._background):
+        tasks = list(self._background)
+        for task in tasks:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._gateway is not None:
             await self._gateway.close()
             if self._gateway.store is not None:
                 await self._gateway.store.close()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
 
 def _place(config: Config) -> tuple[str, int]:
     return config.host, config.port
-
-
-async def _close_later(store: SessionStore, gateway: Gateway) -> None:
-    """Closes a store that was replaced, once the turns that may still write to it are over."""
-    running = gateway.watch.running()
-    while any(not turn.closed for turn in running):  # noqa: ASYNC110 - once in the life of a store
-        await asyncio.sleep(1)
-    await store.close()

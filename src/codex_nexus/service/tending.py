@@ -97,3 +97,11 @@ async def end_with_parent(end: Callable[[], None]) -> None:
     while os.getppid() == parent:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(1)
     end()
+
+
+async def close_later(store: SessionStore, gateway: Gateway) -> None:
+    """Closes a store that was replaced, once the turns that may still write to it are over."""
+    running = gateway.watch.running()
+    while any(not turn.closed for turn in running):  # noqa: ASYNC110 - once in the life of a store
+        await asyncio.sleep(1)
+    await store.close()

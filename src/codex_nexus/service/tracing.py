@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -15,12 +13,11 @@ from msgspec import Struct
 
 from codex_nexus.config import file as config_file
 from codex_nexus.control.steering import Recorded
-from codex_nexus.errors import ConfigError, NexusError
-from codex_nexus.service.panel import HOST, panel_port
+from codex_nexus.errors import NexusError
+from codex_nexus.service.asking import asked
 
 Say = Callable[[str], None]
 
-_PATIENCE_S = 15.0
 _OFF = (
     "No turns are recorded. Switch 'Record turns' on in the control panel, or set 'traces' in config.json to the "
     "number of turns to keep; then let the turn happen again."
@@ -36,34 +33,13 @@ class _List(Struct):
     traces: list[Recorded]
 
 
-class _Refused(Struct):
-    message: str
-    code: str | None = None
-
-
-class _Envelope(Struct):
-    error: _Refused
-
-
-def panel_address(home: Path, port: int | None) -> str:
-    """Where the panel is to be found: one port above the gateway's.
-
-    Raises:
-        ConfigError: the gateway's port cannot be known.
-    """
-    gateway = port or config_file.load(home, look_only=True).config.port
-    if not gateway:
-        raise ConfigError("config.json", ["port: it is 0, so say where the gateway runs: codex-nexus --port N trace"])
-    return f"http://{HOST}:{panel_port(gateway)}"
-
-
 def show(address: str, say: Say) -> None:
     """Lists the recorded turns, newest last.
 
     Raises:
         NexusError: nobody of us answers there.
     """
-    found = msgspec.json.decode(_asked(f"{address}/nexus-ctrl/traces"), type=_List)
+    found = msgspec.json.decode(asked(f"{address}/nexus-ctrl/traces", "trace"), type=_List)
     if not found.traces:
         say(_OFF if not found.keep else f"No turn has come since recording began; the last {found.keep} will be kept.")
         return
@@ -88,7 +64,7 @@ def write(address: str, name: str, out: str, say: Say, *, words: bool) -> None:
     Raises:
         NexusError: it is not recorded, nobody answers, or the file cannot be written.
     """
-    data = _asked(f"{address}/nexus-ctrl/traces/{quote(name, safe='')}{'?words=1' if words else ''}")
+    data = asked(f"{address}/nexus-ctrl/traces/{quote(name, safe='')}{'?words=1' if words else ''}", "trace")
     text = json.dumps(json.loads(data), indent=1, ensure_ascii=False) + "\n"
     if not out:
         say(text.rstrip("\n"))
@@ -109,30 +85,3 @@ def write(address: str, name: str, out: str, say: Say, *, words: bool) -> None:
 def warn(say: Say) -> None:
     """Says what it means to show words."""
     say(_LOUD)
-
-
-def _asked(url: str) -> bytes:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=_PATIENCE_S) as reply:
-            return reply.read()
-    except urllib.error.HTTPError as error:
-        raise NexusError(_sentence(error.read(), error.code, url)) from None
-    except (OSError, ValueError):
-        where = url.partition("/nexus-ctrl")[0]
-        raise NexusError(
-            f"No control panel answers at {where}. Start codex-nexus; if it runs on another port: "
-            "codex-nexus --port N trace (N is the gateway's)."
-        ) from None
-
-
-def _sentence(body: bytes, status: int, url: str) -> str:
-    """What the panel says; in our words, when it is no panel that speaks."""
-    try:
-        said = msgspec.json.decode(body, type=_Envelope).error
-    except msgspec.DecodeError:
-        said = _Refused("")
-    if said.message and (status != 404 or said.code == "not_recorded"):
-        return said.message
-    where = url.partition("/nexus-ctrl")[0]
-    return f"What answers at {where} is no control panel of this version; say the gateway's port: --port N trace."

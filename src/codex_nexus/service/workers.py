@@ -7,6 +7,7 @@ all by SIGHUP to read the files again.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -24,6 +25,7 @@ from codex_nexus.errors import NexusError
 from codex_nexus.gateway.metrics import SHARED, forget
 from codex_nexus.service import news
 from codex_nexus.service.files import Files, Overrides, Say
+from codex_nexus.service.holder import holder_of
 from codex_nexus.service.signals import HANGUP, has_terminal, held_back
 
 log = logging.getLogger("codex_nexus.service")
@@ -76,7 +78,9 @@ def _listening(host: str, port: int) -> socket.socket:
         shared.bind(address)
         shared.listen(1024)
     except OSError as error:
-        raise NexusError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from None
+        holder = holder_of(port) if error.errno == errno.EADDRINUSE else ""
+        held = f" It is held by {holder}; stop that, or choose another port." if holder else ""
+        raise NexusError(f"Cannot listen on {host}:{port}: {error.strerror or error}.{held}") from None
     shared.set_inheritable(True)
     return shared
 
