@@ -15,16 +15,17 @@ from codex_nexus.service.files import Overrides
 from codex_nexus.service.supervisor import Supervisor
 from tests.control.conftest import KEY, Panel
 from tests.local_servers import LLAMACPP, OLLAMA, LocalServer
-from tests.upstream import Upstream, finish, sse, status, text, usage
+from tests.upstream import Upstream, finish, gated, sse, status, text, usage
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.usefixtures("home")
 GOOD = [text("hello "), text("there"), finish(), usage(10, 5)]
 
 
-async def events(panel: Panel, seconds: float = 5.0) -> list[tuple[str, Any]]:
+async def events(panel: Panel) -> list[tuple[str, Any]]:
     """The first events of the stream, until a status that says that something was asked."""
     told: list[tuple[str, Any]] = []
-    async with asyncio.timeout(seconds), panel.client.get(f"{panel.url}/nexus-ctrl/events") as stream:
+    async with asyncio.timeout(PATIENCE), panel.client.get(f"{panel.url}/nexus-ctrl/events") as stream:
         name = ""
         async for line in stream.content:
             if line.startswith(b"event: "):
@@ -101,11 +102,12 @@ async def test_the_status_explains_what_failed(panel: Panel, upstream: Upstream)
 
 
 async def test_the_event_stream_tells_turns_and_status(panel: Panel, upstream: Upstream) -> None:
-    upstream.script(sse(GOOD, 0.1))
-    listening = asyncio.create_task(events(panel))
-    await asyncio.sleep(0.2)
-    await ask(panel)
-    told = await listening
+    gate = asyncio.Event()
+    upstream.script(gated(gate, sse(GOOD)))
+    asking = asyncio.create_task(ask(panel))
+    told = await events(panel)
+    gate.set()
+    await asking
     assert [name for name, _ in told[:2]] == ["turns", "status"]
     statuses = [row["status"] for name, rows in told if name == "turns" for row in rows]
     assert "running" in statuses
@@ -115,7 +117,7 @@ async def test_the_event_stream_ends_when_the_service_stops(panel: Panel) -> Non
     async with panel.client.get(f"{panel.url}/nexus-ctrl/events") as stream:
         await stream.content.readline()
         await panel.supervisor.stop()
-        assert b"event: bye" in await asyncio.wait_for(stream.content.read(), 3)
+        assert b"event: bye" in await asyncio.wait_for(stream.content.read(), PATIENCE)
 
 
 async def test_codex_names_say_where_they_go(panel: Panel) -> None:
@@ -137,13 +139,15 @@ async def test_a_save_writes_the_file_and_waits_for_a_restart(panel: Panel) -> N
 
 
 async def test_a_hot_restart_applies_at_once_and_leaves_running_streams_alone(panel: Panel, upstream: Upstream) -> None:
-    upstream.script(sse([text(f"{n} ") for n in range(10)] + GOOD, 0.1))
+    gate = asyncio.Event()
+    upstream.script(gated(gate, sse(GOOD)))
     running = asyncio.create_task(ask(panel))
-    await asyncio.sleep(0.3)
+    await until(lambda: upstream.requests)
     reply = await panel.save({"body_limit_mb": 12}, restart=True)
     assert reply.status == 200
     assert panel.supervisor.gateway.snapshot.config.body_limit_mb == 12
     assert not (await panel.get("status")).json["waiting_for_restart"]
+    gate.set()
     assert "response.completed" in await running
 
 
@@ -156,9 +160,19 @@ async def test_two_pages_cannot_overwrite_each_other(panel: Panel) -> None:
     assert json.loads(panel.file.read_text())["retention_days"] == 1
 
 
-async def test_a_save_must_say_what_it_changes(panel: Panel) -> None:
+async def test_a_script_saves_on_top_of_whatever_stands_there(panel: Panel) -> None:
+    before = json.loads(panel.file.read_text())
     shown = (await panel.get("config")).json["config"]
-    assert (await panel.post("config", {"config": shown})).status == 428
+    assert (await panel.post("config", {"config": shown | {"retention_days": 3}})).status == 200
+    assert (await panel.post("config", {"retention_days": 4}, {"If-Match": "*"})).status == 200
+    assert (await panel.post("config", {"body_limit_mb": 5, "restart": True})).status == 200
+    after = json.loads(panel.file.read_text())
+    assert (after["retention_days"], after["body_limit_mb"]) == (4, 5)
+    written = set(before) & set(after)  # what says the default is not written
+    assert {key: after[key] for key in written} == {key: before[key] for key in written}
+    assert written >= {"custom_upstream", "provider_api_keys"}
+    refused = await panel.post("config", {"retention_day": 4})
+    assert (refused.status, refused.json["problems"][0]["path"]) == (422, "retention_day")
 
 
 async def test_all_problems_are_told_with_their_paths(panel: Panel) -> None:
@@ -239,9 +253,22 @@ async def test_a_token_made_on_the_way_stays_in_the_file(panel: Panel) -> None:
 # --- providers
 
 
+@pytest.mark.parametrize(
+    "panel", [{"provider_proxies": {"custom": "http://me:hidden-word@127.0.0.1:9"}}], indirect=True
+)
+async def test_a_probe_tells_which_way_it_went_also_when_that_is_why_it_fails(panel: Panel) -> None:
+    reply = await panel.post("models", {"provider": "custom"})
+    assert reply.status == 502
+    assert reply.error["code"] == "unreachable"
+    told = {"why": "provider", "place": "provider_proxies.custom", "proxy": "http://…@127.0.0.1:9"}
+    assert reply.json["way"] == told
+    assert b"hidden-word" not in reply.body
+
+
 async def test_a_probe_lists_models(panel: Panel, upstream: Upstream) -> None:
     reply = await panel.post("models", {"provider": "custom"})
     assert [model["id"] for model in reply.json["models"]] == ["scripted", "other"]
+    assert not reply.json["way"]["proxy"]
     assert upstream.lookups[-1].headers["authorization"] == f"Bearer {KEY}"
 
 
@@ -388,4 +415,4 @@ async def test_a_gateway_that_waits_is_started_from_the_page(panel: Panel, upstr
 
 async def test_shutdown_ends_the_program(panel: Panel) -> None:
     assert (await panel.post("shutdown")).json["stopping"]
-    await asyncio.wait_for(panel.supervisor._ended.wait(), 1)
+    await asyncio.wait_for(panel.supervisor._ended.wait(), PATIENCE)

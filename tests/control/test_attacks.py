@@ -12,6 +12,7 @@ import pytest
 
 from codex_nexus.control.app import _files
 from tests.control.conftest import Panel
+from tests.waiting import PATIENCE
 
 EVIL = "http://evil.example"
 PATHS = ("/", "/nexus-ctrl/config", "/nexus-ctrl/session", "/nexus-ctrl/status", "/nexus-ctrl/events", "/main.js")
@@ -51,7 +52,7 @@ async def raw(panel: Panel, head: str, body: bytes = b"") -> bytes:
     writer.write(head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body)
     await writer.drain()
     try:
-        return await asyncio.wait_for(reader.read(65536), 3)
+        return await asyncio.wait_for(reader.read(65536), PATIENCE)
     finally:
         writer.close()
 
@@ -103,19 +104,29 @@ async def test_a_link_to_the_page_may_be_followed_but_not_framed(panel: Panel) -
 @pytest.mark.parametrize(
     "name", ["config", "config/reset", "shutdown", "inject", "eject", "models", "playground", "start", "preview"]
 )
-async def test_a_change_without_the_token_is_refused(panel: Panel, name: str) -> None:
-    for token in ("", "x", "0" * 43):
-        reply = await panel.ask(
-            "POST", f"/nexus-ctrl/{name}", {}, {"Content-Type": "application/json", "x-nexus-csrf": token}
-        )
+async def test_a_change_with_a_wrong_token_or_of_an_unknown_page_is_refused(panel: Panel, name: str) -> None:
+    wrong = [{"x-nexus-csrf": token} for token in ("", "x", "0" * 43)]
+    nowhere = [{"Sec-Fetch-Site": "none"}, {"Sec-Fetch-Mode": "no-cors"}, {"sec-fetch-site": "same-origin"}]
+    for headers in [*wrong, *nowhere]:
+        reply = await panel.ask("POST", f"/nexus-ctrl/{name}", {}, {"Content-Type": "application/json", **headers})
         assert reply.status == 403
         assert reply.error["code"] == "csrf_token_wrong"
+
+
+async def test_a_script_needs_no_token(panel: Panel) -> None:
+    """No browser sends these: it tells its page with every change."""
+    sent = {"config": (await panel.get("config")).json["config"]}
+    for headers in ({}, {"Origin": panel.url}, {"Origin": panel.url, "Sec-Fetch-Site": "same-origin"}):
+        reply = await panel.ask("POST", "/nexus-ctrl/preview", sent, {"Content-Type": "application/json", **headers})
+        assert reply.status == 200, reply
+    assert (await panel.ask("POST", "/nexus-ctrl/eject")).status == 200
 
 
 @pytest.mark.parametrize("name", ["config/reset", "shutdown", "inject"])
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
 async def test_a_form_of_another_site_is_refused_even_with_the_token(panel: Panel, name: str, kind: str) -> None:
     assert (await panel.post(name, b"{}", {"Content-Type": kind})).status == 415
+    assert (await panel.ask("POST", f"/nexus-ctrl/{name}", b"{}", {"Content-Type": kind})).status == 415
     assert (await panel.post(name, b"{}", {"Origin": EVIL})).status == 403
     assert (await panel.post(name, b"{}", {"Origin": panel.url, "Sec-Fetch-Site": "cross-site"})).status == 403
 
@@ -156,7 +167,7 @@ async def test_no_path_leads_out_of_the_packaged_files(panel: Panel, path: str) 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "POST"])
 async def test_pages_are_only_read(panel: Panel, method: str) -> None:
-    assert (await panel.ask(method, "/", b"{}")).status in (403, 405)
+    assert (await panel.ask(method, "/", b"{}", {"Content-Type": "application/json"})).status == 405
 
 
 async def test_an_oversized_body_is_refused(panel: Panel) -> None:

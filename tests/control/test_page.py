@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import re
 from importlib import resources
@@ -10,6 +11,7 @@ from typing import get_args, get_type_hints
 import msgspec
 import pytest
 
+from codex_nexus.config import secrets
 from codex_nexus.config.model import Config
 from codex_nexus.control.steering import Injection
 
@@ -52,7 +54,20 @@ def test_every_word_that_the_page_asks_for_is_there_and_the_other_way_round() ->
     asked = set(re.findall(r'\bt\("([^"]+)"', code))
     assert not asked - known.keys()
     spelt = {key for key in known if f'"{key}"' in code}
-    built = {"nav", "state", "figure", "traffic", "outcome", "injection", "problem", "key", "help", "models", "guide"}
+    built = {
+        "nav",
+        "state",
+        "figure",
+        "traffic",
+        "outcome",
+        "injection",
+        "problem",
+        "key",
+        "help",
+        "models",
+        "guide",
+        "way",
+    }
     built |= {"usage"}
     assert not {key for key in known.keys() - spelt if key.split(".")[0] not in built}
 
@@ -69,6 +84,14 @@ def test_every_key_of_the_configuration_has_its_words() -> None:
 def test_every_state_has_its_words() -> None:
     states = get_args(get_type_hints(Injection)["state"])
     assert not [state for state in states if f"injection.{state}" not in words("words-en.js")]
+
+
+def test_the_page_tidies_a_key_as_the_command_line_does() -> None:
+    script = FILES["keys.js"]
+    quotes = codecs.decode(secrets._QUOTES.pattern, "unicode_escape")
+    assert f"text.trim().replace(/{quotes}/g" in script
+    assert f"/{secrets._BEARER.pattern}/i" in script
+    assert f"/{secrets._FOREIGN.pattern}/.test(key)" in script
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

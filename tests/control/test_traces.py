@@ -11,10 +11,12 @@ import pytest
 
 from codex_nexus.cli import main
 from codex_nexus.errors import NexusError
-from codex_nexus.service import tracing
+from codex_nexus.service import asking, tracing
+from codex_nexus.service.asking import panel_address
 from tests.control.conftest import KEY, Panel
-from tests.serving import CODEX, until
+from tests.serving import CODEX
 from tests.upstream import Upstream, finish, sse, text
+from tests.waiting import until
 
 HELLO = sse([text("a private answer"), finish()])
 
@@ -76,8 +78,8 @@ async def test_the_guard_stands_before_it(panel: Panel) -> None:
     for name in ("traces", "traces/1?words=1"):
         assert (await panel.get(name, Origin="https://evil.example")).status == 403
         assert (await panel.get(name, Host="evil.example")).status == 403
-    without_token = await panel.ask("POST", "/nexus-ctrl/traces", {"keep": 5}, {"Content-Type": "application/json"})
-    assert without_token.status == 403
+    headers = {"Content-Type": "application/json", "x-nexus-csrf": "another"}
+    assert (await panel.ask("POST", "/nexus-ctrl/traces", {"keep": 5}, headers)).status == 403
     assert (await panel.get("traces")).json["keep"] == 0
 
 
@@ -107,7 +109,7 @@ async def cli(*argv: str) -> int:
 def asked(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> Panel:
     """The running service, found by the verb."""
     monkeypatch.setenv("CODEX_NEXUS_HOME", str(panel.supervisor.home))
-    monkeypatch.setattr(tracing, "panel_address", lambda _home, _port: panel.url)
+    monkeypatch.setattr(asking, "panel_address", lambda _home, _port, _verb: panel.url)
     return panel
 
 
@@ -147,12 +149,12 @@ async def test_the_verb_says_what_is_wrong(asked: Panel, tmp_path: Path, capsys:
 
 
 def test_the_verb_finds_nobody(tmp_path: Path) -> None:
-    address = tracing.panel_address(tmp_path, 6000)
+    address = panel_address(tmp_path, 6000, "trace")
     assert address == "http://127.0.0.1:6001"
-    assert tracing.panel_address(tmp_path, None) == "http://127.0.0.1:5801"
+    assert panel_address(tmp_path, None, "trace") == "http://127.0.0.1:5801"
     (tmp_path / "config.json").write_text('{"port": 0}')
     with pytest.raises(NexusError, match="port"):
-        tracing.panel_address(tmp_path, None)
+        panel_address(tmp_path, None, "trace")
     with pytest.raises(NexusError, match="No control panel answers"):
         tracing.show("http://127.0.0.1:9", print)
 

@@ -1,7 +1,9 @@
 """What the doctor says of files, ports, the gateway and Codex."""
 
+import contextlib
 import json
 import os
+import sqlite3
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from codex_nexus import __version__
 from codex_nexus.codex_home.inject import Place, apply
 from codex_nexus.codex_home.wish import Wish
+from codex_nexus.doctor import machine
 from tests.doctor.conftest import GOOD_CODEX, TOKEN, Chain, posix
 
 pytestmark = posix
@@ -112,12 +115,17 @@ async def test_with_the_gateway_down(chain: Chain) -> None:
     assert found["codex.catalogue"].state == "ok"
 
 
-async def test_a_stranger_holds_the_port(chain: Chain, listening: Callable[[int, bytes], Any]) -> None:
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_stranger_holds_the_port(
+    chain: Chain, listening: Callable[[int, bytes], Any], monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    monkeypatch.setattr(machine, "holder_of", lambda _: "nginx, process 7" if known else "")
     chain.offline = True
     await listening(chain.config["port"], b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
     found = await chain.examine()
     assert found["port"].state == "fault"
-    assert f"lsof -i :{chain.config['port']}" in found["port"].cure
+    assert ("held by nginx, process 7" in found["port"].sentence) is known
+    assert (f"lsof -i :{chain.config['port']}" in found["port"].cure) is not known
 
 
 @pytest.mark.parametrize(("version", "state"), [(__version__, "ok"), ("0.0.1", "warning")])
@@ -156,6 +164,26 @@ async def test_a_large_database(chain: Chain) -> None:
     assert "3.0 GB" in database.sentence
 
 
+@pytest.mark.parametrize("url", ["", "sqlite:///{home}/other.db"])
+@pytest.mark.parametrize(("version", "said"), [(99, "made by a newer version (99)"), (None, "not a database"), (0, "")])
+async def test_a_database_that_cannot_be_used(chain: Chain, url: str, version: int | None, said: str) -> None:
+    chain.offline = True
+    path = chain.home / ("other.db" if url else "nexus.db")
+    chain.config["store"] = url.format(home=chain.home)
+    chain.write()
+    path.write_text("no database, but long enough to look like something else" * 100)
+    if version is not None:
+        path.unlink()
+        with contextlib.closing(sqlite3.connect(path)) as made:
+            made.execute("CREATE TABLE one (a)")
+            made.execute(f"PRAGMA user_version = {version}")
+    before = path.read_bytes()
+    database = (await chain.examine())["database"]
+    assert database.state == ("warning" if said else "ok")
+    assert said in database.sentence
+    assert path.read_bytes() == before
+
+
 # --- Codex
 
 
@@ -164,6 +192,7 @@ async def test_no_codex(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     chain.offline = True
     found = await chain.examine()
     assert found["codex"].state == "warning"
+    assert "CODEX_BIN names 'no-such-codex'" in found["codex"].sentence
     assert "codex.catalogue" not in found
 
 

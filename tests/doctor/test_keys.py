@@ -66,7 +66,7 @@ async def test_a_proxy_that_is_gone(chain: Chain) -> None:
     chain.config["outbound_proxy"] = "http://me:hidden-word@127.0.0.1:9"
     chain.write()
     found = await chain.examine()
-    assert "HTTP proxy at 127.0.0.1:9 (from outbound_proxy)" in found["provider.acme.proxy"].sentence
+    assert "through the proxy http://…@127.0.0.1:9 (outbound_proxy)" in found["provider.acme.proxy"].sentence
     assert found["provider.acme.reach"].state == "fault"
     assert "proxy" in found["provider.acme.reach"].sentence
     assert "hidden-word" not in str(found)
@@ -76,7 +76,7 @@ async def test_direct_past_the_proxy(chain: Chain) -> None:
     chain.config |= {"outbound_proxy": "http://127.0.0.1:9", "provider_proxies": {"acme": "direct"}}
     chain.write()
     found = await chain.examine()
-    assert "directly (provider_proxies)" in found["provider.acme.proxy"].sentence
+    assert "directly, as 'provider_proxies.acme' says" in found["provider.acme.proxy"].sentence
     assert found["provider.acme.answer"].state == "ok"
 
 

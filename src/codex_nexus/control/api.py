@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -11,7 +12,7 @@ from msgspec import Struct
 from codex_nexus.config import file as config_file
 from codex_nexus.config.model import Config, described
 from codex_nexus.control.masks import shown
-from codex_nexus.control.replies import json_body, object_of, problems_reply, reply
+from codex_nexus.control.replies import json_body, object_of, problems_reply, reply, text_of
 from codex_nexus.control.settings import (
     Stored,
     as_file,
@@ -86,14 +87,18 @@ def _provider(record: ProviderRecord, world: Snapshot) -> dict[str, Any]:
 
 
 async def post_config(request: web.Request) -> web.Response:
-    """`POST /nexus-ctrl/config`: checks, saves and, with `restart`, applies at once."""
+    """`POST /nexus-ctrl/config`: checks, saves and, with `restart`, applies at once.
+
+    The page sends a whole configuration as `config`; keys beside `restart` change only themselves.
+    """
     steering, fields = request.app[STEERING], await json_body(request)
-    sent = object_of(fields, "config")
     async with request.app[CHANGING]:
         stored = read_stored(steering.home)
         check_tag(request.headers.get("If-Match"), stored)
+        whole = "config" in fields or not fields
+        sent = object_of(fields, "config") if whole else stored.raw | _but(fields, "restart")
         try:
-            config = wanted(sent, stored, steering.snapshot)
+            config = wanted(sent, stored, steering.snapshot.catalogue)
             _check_port(config, steering)
             if fields.get("restart") is True:
                 await steering.apply(config, stored.unknown)
@@ -104,6 +109,10 @@ async def post_config(request: web.Request) -> web.Response:
         except NexusError as error:
             raise _not_applied(error) from None
         return _config_reply(steering, read_stored(steering.home))
+
+
+def _but(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != name}
 
 
 def _check_port(config: Config, steering: Steering) -> None:
@@ -132,6 +141,25 @@ async def reset(request: web.Request) -> web.Response:
         return _config_reply(steering, read_stored(steering.home), backup=backup)
 
 
+async def reload(request: web.Request) -> web.Response:
+    """`POST /nexus-ctrl/reload`: takes over what stands in the files; `path` is the `config.json` that is meant."""
+    steering, fields = request.app[STEERING], await json_body(request)
+    path, own = text_of(fields, "path"), steering.home / "config.json"
+    if path and not _is_same(path, own):
+        said = f"The gateway at {steering.address or steering.panel_address} reads another file: {own}."
+        raise NexusError(said, status=409, type="invalid_request_error", code="another_file")
+    async with request.app[CHANGING]:
+        try:
+            changed = await steering.reload()
+        except NexusError as error:
+            raise _not_applied(error) from None
+    return reply({"changed": changed, "address": steering.address, "overridden": list(steering.overridden)})
+
+
+def _is_same(path: str, own: Path) -> bool:
+    return Path(path).resolve() == own.resolve()
+
+
 async def status(request: web.Request) -> web.Response:
     """`GET /nexus-ctrl/status`."""
     feed = request.app[FEED]
@@ -149,7 +177,7 @@ async def preview(request: web.Request) -> web.Response:
     steering, fields = request.app[STEERING], await json_body(request)
     stored = read_stored(steering.home)
     try:
-        config = wanted(object_of(fields, "config"), stored, steering.snapshot)
+        config = wanted(object_of(fields, "config"), stored, steering.snapshot.catalogue)
     except ConfigError as error:
         return problems_reply(error.problems)
     after = as_file(config, stored.unknown)

@@ -45,6 +45,7 @@ _GETS: dict[str, Handler] = {
 _POSTS: dict[str, Handler] = {
     "config": api.post_config,
     "config/reset": api.reset,
+    "reload": api.reload,
     "preview": api.preview,
     "models": probing.models,
     "playground": playground.play,

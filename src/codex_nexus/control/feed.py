@@ -131,6 +131,8 @@ def row(turn: Turn) -> dict[str, Any]:
         "seconds": round(turn.seconds, 3),
         "input_tokens": turn.input_tokens,
         "cached_tokens": turn.cached_tokens,
+        "effort": turn.effort,
+        "effort_sent": turn.effort_sent,
         "output_tokens": turn.output_tokens,
         "reasoning_tokens": turn.reasoning_tokens,
         "fault": turn.fault,

@@ -2,7 +2,8 @@
 
 A page of another site can make the user's browser send requests here, and can point a name of its own at 127.0.0.1
 (DNS rebinding). So every request must name this port by a loopback name; what comes from a browser must come from our
-own page; what changes something must carry the token that only our own page can read.
+own page; what changes something must be JSON, which no form can send, and carry the token that only our own page can
+read, unless it shows by itself whence it comes: from our own origin, or from no browser at all.
 """
 
 from __future__ import annotations
@@ -74,13 +75,19 @@ def check_origin(headers: Mapping[str, str], port: int, *, navigation: bool) -> 
 
 
 def _check_change(request: web.Request, token: str) -> None:
-    if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), token.encode()):
+    default = "" if _needs_token(request.headers) else token
+    if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, default).encode(), token.encode()):
         raise Forbidden(
             "This request does not carry the page's token. Load the page again; the program was restarted.",
             code="csrf_token_wrong",
         )
-    if request.content_type != "application/json":
+    if request.content_type != "application/json" and request.can_read_body:
         raise RequestError("The body must be application/json.", status=415, code="wrong_content_type")
+
+
+def _needs_token(headers: Mapping[str, str]) -> bool:
+    """A browser has sent it and does not tell for which page; a foreign `Origin` was refused before."""
+    return "Origin" not in headers and any(name.lower().startswith("sec-fetch-") for name in headers)
 
 
 def _foreign() -> Forbidden:

@@ -12,7 +12,7 @@ from codex_nexus import snapshot as snapshot_floor
 from codex_nexus.config.model import Config
 from codex_nexus.config.secrets import Secret
 from codex_nexus.control.masks import SIGN
-from codex_nexus.control.replies import json_body, reply, text_of
+from codex_nexus.control.replies import error_reply, json_body, reply, text_of
 from codex_nexus.control.settings import read_stored
 from codex_nexus.control.state import STEERING
 from codex_nexus.control.steering import Steering
@@ -24,7 +24,7 @@ _HISTORIC = ("gpt-5.5", "gpt-5.4", "gpt-5.4-mini", "gpt-5.3-codex")
 
 
 async def models(request: web.Request) -> web.Response:
-    """`POST /nexus-ctrl/models`: a provider's own list."""
+    """`POST /nexus-ctrl/models`: a provider's own list, and which way it was asked, also when it refuses."""
     steering, fields = request.app[STEERING], await json_body(request)
     provider = text_of(fields, "provider", required=True)
     key = text_of(fields, "key").strip()
@@ -37,8 +37,12 @@ async def models(request: web.Request) -> web.Response:
         raise InvalidRequest("This provider has no address yet: give its base URL.", "custom_upstream")
     if record.local and key and SIGN not in key and not Secret(key).reveal():
         raise InvalidRequest(f"The reference {key} leads to no key.", "key")
-    found = await steering.models(provider, world)
-    return reply({"provider": provider, "models": msgspec.to_builtins(found)})
+    way = steering.way(provider, world)
+    try:
+        found = await steering.models(provider, world)
+    except NexusError as error:
+        return error_reply(error, way=way)
+    return reply({"provider": provider, "models": found, "way": way})
 
 
 def _trial(steering: Steering, provider: str, key: str, base: str) -> Snapshot:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from aiohttp import web
+from msgspec import Struct
 
 from codex_nexus.errors import InvalidRequest, NexusError, RequestError
 from codex_nexus.wire import codec
@@ -17,10 +18,10 @@ def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
     )
 
 
-def error_reply(error: NexusError) -> web.Response:
-    """The reply to an error, in OpenAI's envelope."""
+def error_reply(error: NexusError, **beside: Struct) -> web.Response:
+    """The reply to an error, in OpenAI's envelope, and what is told beside it."""
     body = {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
-    return reply(body, error.status, error.headers)
+    return reply(body | beside, error.status, error.headers)
 
 
 def problems_reply(problems: list[str]) -> web.Response:

@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from codex_nexus.config import file as config_file
 from codex_nexus.config.model import Config, described, read_config, unknown_providers, written
 from codex_nexus.control.masks import masked_urls, restored, shown
 from codex_nexus.errors import ConfigError, RequestError
-from codex_nexus.snapshot import Snapshot
+from codex_nexus.providers.catalogue import Catalogue
 
 _CHOICES = ("provider", "api_key", "custom_upstream", "provider_api_keys", "model_routes", "model_overrides")
 
@@ -26,6 +26,7 @@ class Stored(Struct):
     Attributes:
         broken: why the file cannot be read; empty when it can.
         tag: of these very bytes.
+        raw: its object as it was written, with what is wrong in it.
     """
 
     config: Config
@@ -33,6 +34,7 @@ class Stored(Struct):
     problems: list[str]
     tag: str
     broken: str = ""
+    raw: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def fresh(self) -> bool:
@@ -56,12 +58,13 @@ def read_stored(home: Path) -> Stored:
         return Stored(Config(), {}, [], tag, f"config.json is no valid JSON: {error}.")
     if not isinstance(raw, dict):
         return Stored(Config(), {}, [], tag, "config.json holds no JSON object.")
-    config, unknown, problems = read_config(cast("dict[str, Any]", raw))
-    return Stored(config, unknown, problems, tag)
+    values = cast("dict[str, Any]", raw)
+    config, unknown, problems = read_config(values)
+    return Stored(config, unknown, problems, tag, raw=values)
 
 
-def wanted(sent: dict[str, Any], stored: Stored, snapshot: Snapshot) -> Config:
-    """The configuration that the page asks for.
+def wanted(sent: dict[str, Any], stored: Stored, catalogue: Catalogue) -> Config:
+    """The configuration that the page, or the command line, asks for.
 
     Raises:
         ConfigError: it has problems.
@@ -70,23 +73,21 @@ def wanted(sent: dict[str, Any], stored: Stored, snapshot: Snapshot) -> Config:
     problems = [f"{key}: there is no such key." for key in sent if key not in known and key not in stored.unknown]
     raw, shortened = restored({key: value for key, value in sent.items() if key in known}, stored.config)
     config, _, wrong = read_config(raw)
-    problems += shortened + wrong + unknown_providers(config, snapshot.catalogue.providers.__contains__)
+    problems += shortened + wrong + unknown_providers(config, catalogue.providers.__contains__)
     if problems:
         raise ConfigError("config.json", problems)
     return config
 
 
 def check_tag(asked: str | None, stored: Stored) -> None:
-    """Lets a change pass that was made on top of what stands in the file.
+    """Lets a change pass that was made on top of what stands in the file, or (None) on top of whatever stands there.
 
     Raises:
         RequestError: somebody else has changed it since, or the file is broken.
     """
-    if asked is None:
-        raise RequestError("Say with If-Match which version you have changed.", status=428, code="if_match_required")
     if stored.broken:
         raise RequestError(f"{stored.broken} Mend the file, or reset it.", status=409, code="config_broken")
-    if asked != stored.tag:
+    if asked not in (None, "*", stored.tag):
         raise RequestError(
             "The configuration was changed elsewhere since this page read it. Nothing was saved.",
             status=412,

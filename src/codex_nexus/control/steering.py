@@ -43,6 +43,10 @@ class Turn(Protocol):
     def reasoning_tokens(self) -> int: ...  # noqa: D102
     @property
     def fault(self) -> str: ...  # noqa: D102
+    @property
+    def effort(self) -> str: ...  # noqa: D102
+    @property
+    def effort_sent(self) -> str: ...  # noqa: D102
 
 
 class Book(Protocol):
@@ -143,6 +147,14 @@ class LocalServer(Struct, frozen=True):
     wants_key: bool = False
 
 
+class Way(Struct, frozen=True):
+    """How requests to a provider leave this machine: the gateway's `Road`, with the proxy as it may be shown."""
+
+    why: Literal["provider", "all", "environment", "system", "exempt", "this_machine", "none"]
+    place: str
+    proxy: str
+
+
 class Injection(Struct, frozen=True):
     """What stands in Codex's configuration.
 
@@ -234,12 +246,20 @@ class Steering(Protocol):
         """Hot restart; saves the file as well. A NexusError means that nothing was changed."""
         ...
 
+    async def reload(self) -> bool:
+        """Takes over what stands in the files; whether anything changed. A NexusError means that nothing did."""
+        ...
+
     def shut_down(self) -> None:
         """Asks the whole program to end, gracefully."""
         ...
 
     async def models(self, provider: str, snapshot: Snapshot) -> tuple[ProbedModel, ...]:
         """A provider's own list, asked for now. A NexusError says in plain words why there is none."""
+        ...
+
+    def way(self, provider: str, snapshot: Snapshot) -> Way:
+        """How a provider is asked in this world."""
         ...
 
     async def local(self) -> tuple[LocalServer, ...]:

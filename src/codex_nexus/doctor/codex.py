@@ -24,6 +24,9 @@ _FIRST_LINES = 3
 async def program(scene: Scene) -> list[Finding]:
     """Codex is there, and of a version that we know."""
     found = scene.program
+    if not found.path and found.named:
+        sentence = f"CODEX_BIN names '{found.named}', and there is no such program."
+        return [warning("codex", sentence, "Set CODEX_BIN to the path of Codex's program, or unset it.")]
     if not found.path:
         sentence = "There is no `codex` on the PATH (the IDE extension and the app bring their own)."
         return [warning("codex", sentence, f"{_INSTALL}, or set CODEX_BIN to the program.")]

@@ -27,14 +27,16 @@ def source(scene: Scene, record: ProviderRecord, route: str) -> Finding:
     if lost:
         return fault(check, f"The key of {record.name} is {', '.join(lost)} in {place}, {_nowhere(lost)}.", _set(lost))
     where = f" (a key: {record.key_url})" if record.key_url else ""
-    cure = f'In the control panel, or write {{"provider_api_keys": {{"{record.id}": "..."}}}} into {scene.file}{where}.'
+    cure = (
+        f"codex-nexus key {record.id}, or the control panel, or 'provider_api_keys.{record.id}' in {scene.file}{where}."
+    )
     return fault(check, f"There is no key for {record.name}.", cure)
 
 
 def another_key(scene: Scene, record: ProviderRecord) -> str:
     """What mends a key that was refused."""
     page = f" ({record.key_url})" if record.key_url else ""
-    cure = f"Write a valid key into 'provider_api_keys.{record.id}' of {scene.file}{page}."
+    cure = f"Enter a valid key: codex-nexus key {record.id}, or 'provider_api_keys.{record.id}' in {scene.file}{page}."
     if not record.other_urls:
         return cure
     return f"{cure} A key of another region or plan needs its address: 'provider_addresses.{record.id}'."

@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 from codex_nexus import __version__
 from codex_nexus.doctor.finding import Finding, fault, ok, warning
 from codex_nexus.doctor.scene import Scene
+from codex_nexus.errors import StoreError
+from codex_nexus.service.holder import holder_of
+from codex_nexus.sessions.opening import look_at
 
 _CLOCK_S = 300
 _ROOM_MB = 200
@@ -26,6 +29,10 @@ async def ports(scene: Scene) -> list[Finding]:
         return [ok("port", f"Port {port} is held by Codex Nexus.")]
     if not await _taken(urlsplit(scene.address).hostname or "", port):
         return [ok("port", f"Port {port} is free.")]
+    holder = await asyncio.to_thread(holder_of, port)
+    if holder:
+        cure = f"Stop it, or set another 'port' in {scene.file}."
+        return [fault("port", f"Port {port} is held by {holder}, so the gateway cannot start.", cure)]
     cure = (
         f"Stop that program (`lsof -i :{port}`, on Windows `netstat -ano`, names it), "
         f"or set another 'port' in {scene.file}."
@@ -71,13 +78,18 @@ async def disk(scene: Scene) -> list[Finding]:
 
 
 async def database(scene: Scene) -> list[Finding]:
-    """The session store has not grown out of hand."""
-    if scene.config.store:
-        return [ok("database", "Responses are kept where 'store' in config.json says.")]
+    """The session store has not grown out of hand and can be used."""
     size = sum(map(_bytes, (scene.home / name for name in ("nexus.db", "nexus.db-wal")))) >> 20
-    if size >= _LARGE_MB:
+    if size >= _LARGE_MB and not scene.config.store:
         sentence = f"nexus.db has grown to {_size(size)}."
         return [warning("database", sentence, f"Set fewer 'retention_days' in {scene.file}.")]
+    try:
+        await look_at(scene.config.store, scene.home)
+    except StoreError as error:
+        cure = "Move the file away, or put an older copy in its place (nexus.db.version-N.bak, or one of yours)."
+        return [warning("database", f"Responses are not stored. {error.message}", cure)]
+    if scene.config.store:
+        return [ok("database", "Responses are kept where 'store' in config.json says.")]
     return [ok("database", f"nexus.db takes {_size(size)}." if size else "nexus.db takes less than 1 MB.")]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from importlib.util import find_spec
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -14,8 +13,8 @@ from codex_nexus.doctor.laboratory import Laboratory, Outcome
 from codex_nexus.doctor.reach import Reply, knock
 from codex_nexus.doctor.scene import Scene
 from codex_nexus.errors import NexusError
-from codex_nexus.gateway.connections import proxy_of
 from codex_nexus.gateway.listing import read_models
+from codex_nexus.gateway.road import Road, road_to
 from codex_nexus.providers.catalogue import ProviderRecord
 from codex_nexus.routing import Caller, target_of, usable_keys
 from codex_nexus.snapshot import Snapshot
@@ -77,21 +76,26 @@ async def examine(scene: Scene, laboratory: Laboratory, wanted: list[Target]) ->
 
 def proxy(snapshot: Snapshot, record: ProviderRecord) -> Finding:
     """How requests to this provider leave the machine."""
-    check, used = f"provider.{record.id}.proxy", proxy_of(record.id, snapshot)
-    if not used:
-        own = snapshot.config.provider_proxies.get(record.id) == "direct"
-        return ok(check, f"{record.name} is asked directly{' (provider_proxies)' if own else ''}.")
-    kind = "SOCKS" if used.startswith("socks") else "HTTP"
-    place = "the environment"
-    if record.id in snapshot.config.provider_proxies:
-        place = f"provider_proxies.{record.id}"
-    elif snapshot.config.outbound_proxy:
-        place = "outbound_proxy"
-    where = urlsplit(used)
-    sentence = f"{record.name} is asked through the {kind} proxy at {where.hostname}:{where.port} (from {place})."
-    if kind == "SOCKS" and find_spec("aiohttp_socks") is None:
+    check, road = f"provider.{record.id}.proxy", road_to(record.id, snapshot)
+    sentence = f"{record.name} is asked {_way(road)}."
+    if road.proxy.startswith("socks") and find_spec("aiohttp_socks") is None:
         return fault(check, f"{sentence} SOCKS is not installed.", "pip install 'codex-nexus[socks]'")
     return ok(check, sentence)
+
+
+def _way(road: Road) -> str:
+    """For people; the panel has the same in words of its own."""
+    if road.proxy:
+        return f"through the proxy {road.shown} ({road.place or 'from the settings of this system'})"
+    match road.why:
+        case "provider":
+            return f"directly, as '{road.place}' says"
+        case "exempt":
+            return f"directly: it is exempt from the proxy ({road.place or 'by the settings of this system'})"
+        case "this_machine":
+            return "directly: it runs on this machine"
+        case _:
+            return "directly: no proxy is set"
 
 
 async def _talk(scene: Scene, laboratory: Laboratory, record: ProviderRecord, wanted: list[Target]) -> list[Finding]:

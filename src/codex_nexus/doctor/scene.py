@@ -34,6 +34,8 @@ class Program(Struct, frozen=True):
     """Empty: there is none."""
     said: str = ""
     """What it answered to `--version`."""
+    named: str = ""
+    """What `CODEX_BIN` says."""
 
     @property
     def version(self) -> tuple[int, ...]:
@@ -81,13 +83,14 @@ class Scene(Struct):
 
 async def find_program(environ: Mapping[str, str]) -> Program:
     """`CODEX_BIN`, or `codex` on the PATH."""
-    found = shutil.which(environ.get("CODEX_BIN") or "codex", path=environ.get("PATH"))
+    named = environ.get("CODEX_BIN", "")
+    found = shutil.which(named or "codex", path=environ.get("PATH"))
     if found is None:
-        return Program()
+        return Program(named=named)
     path = str(Path(found).absolute())  # noqa: ASYNC240 - asks no disk
     with throw_away_home() as home:  # Codex makes folders in its home even when it only tells its version
         ran = await execute([path, "--version"], {**environ, "CODEX_HOME": str(home)}, timeout_s=20)
-    return Program(path, ran.output.strip() or ran.complaint)
+    return Program(path, ran.output.strip() or ran.complaint, named)
 
 
 async def ask_health(address: str) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
+from codex_nexus import __version__
 from codex_nexus.doctor.finding import Finding
 
 _STYLES = {"ok": "green", "warning": "yellow", "fault": "bold red"}
@@ -26,7 +27,7 @@ class Show:
 
     def __enter__(self) -> Self:
         if not self._quiet:
-            self._console.print(Text("Codex Nexus looks at the whole chain.", style="bold"))
+            self._console.print(Text(f"Codex Nexus {__version__} looks at the whole chain.", style="bold"))
             if not self._offline:
                 self._console.print(Text(_COSTS, style="dim"))
             if self._console.is_terminal:

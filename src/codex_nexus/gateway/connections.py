@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import urllib.request
-from functools import lru_cache
 from typing import Any
 
 import aiohttp
 
 from codex_nexus.gateway.replies import UpstreamError
+from codex_nexus.gateway.road import road_to
 from codex_nexus.snapshot import Snapshot
 from codex_nexus.translate.faults import Fault
 
@@ -50,25 +48,8 @@ def proxy_option(provider_id: str, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def proxy_of(provider_id: str, snapshot: Snapshot) -> str:
-    """The proxy towards this provider, or empty: the provider's own, ours, the environment's; never for loopback."""
-    config = snapshot.config
-    own = config.provider_proxies.get(provider_id)
-    if own is not None:
-        return "" if own == "direct" else own
-    if config.outbound_proxy:
-        return config.outbound_proxy
-    return _environment_proxy(snapshot.catalogue.providers[provider_id].base_url)
-
-
-@lru_cache(maxsize=256)
-def _environment_proxy(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    host = rest.partition("/")[0]
-    name = host.rsplit(":", 1)[0].strip("[]")
-    if name in ("localhost", "::1") or name.startswith("127.") or urllib.request.proxy_bypass(host):
-        return ""
-    proxies = urllib.request.getproxies()
-    return proxies.get(scheme) or proxies.get("all") or os.environ.get("ALL_PROXY", "")
+    """The proxy towards this provider, or empty."""
+    return road_to(provider_id, snapshot).proxy
 
 
 def _new_session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:

@@ -2,14 +2,17 @@
 
 /** @typedef {{path: string, message: string}} Problem */
 
-/** What an endpoint refused: its sentence, its code, and the problems of a configuration. */
+/** @typedef {{why: string, place: string, proxy: string}} Way How a provider was asked. */
+
+/** What an endpoint refused: its sentence, its code, the problems of a configuration, the way to a provider. */
 export class Refusal extends Error {
-  /** @param {string} message @param {number} status @param {string} code @param {Problem[]} problems */
-  constructor(message, status, code, problems = []) {
+  /** @param {string} message @param {number} status @param {string} code @param {Problem[]} problems @param {Way} [way] */
+  constructor(message, status, code, problems = [], way = undefined) {
     super(message);
     this.status = status;
     this.code = code;
     this.problems = problems;
+    this.way = way;
   }
 }
 
@@ -85,5 +88,5 @@ async function read(answer) {
 export async function refusal(answer) {
   const said = await answer.json().catch(() => ({}));
   const error = said.error ?? {};
-  return new Refusal(error.message ?? answer.statusText, answer.status, error.code ?? "", said.problems ?? []);
+  return new Refusal(error.message ?? answer.statusText, answer.status, error.code ?? "", said.problems ?? [], said.way);
 }

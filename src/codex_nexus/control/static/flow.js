@@ -84,7 +84,7 @@ function spoke(svg, end, n, all, width, core, wide) {
   const box = wide ? 188 : Math.min(240, width - 40);
   const x = wide ? width - box - 8 : core.x - box / 2 + 14;
   const y = wide ? core.y + (n - (all - 1) / 2) * 52 : core.y + inner + 36 + n * 46;
-  const road = wide ? curve(core.x + inner, core.y, x, y) : rung(core.x - box / 2 - 6, core.y + inner - 10, x, y);
+  const road = wide ? curve(core.x + inner, core.y, x, y) : rung(core.x, core.y + inner - 8, core.x - box / 2 - 6, x, y);
   svg.append(road);
   const { element, count } = namedNode(x, y, box, end);
   svg.append(element);
@@ -103,9 +103,10 @@ function curve(x1, y1, x2, y2) {
   return s("g.road", null, s("path.base", { d }), s("path.pulse", { d }));
 }
 
-/** @param {number} x1 @param {number} y1 @param {number} x2 @param {number} y2 */
-function rung(x1, y1, x2, y2) {
-  const d = `M${x1} ${y1}V${y2 - 8}Q${x1} ${y2} ${x1 + 8} ${y2}H${x2}`;
+/** Out of the ring, along its side, into a provider. @param {number} x1 @param {number} y1 @param {number} side @param {number} x2 @param {number} y2 */
+function rung(x1, y1, side, x2, y2) {
+  const out = `M${x1} ${y1}V${y1 + 2}Q${x1} ${y1 + 10} ${x1 - 8} ${y1 + 10}H${side + 8}Q${side} ${y1 + 10} ${side} ${y1 + 18}`;
+  const d = `${out}V${y2 - 8}Q${side} ${y2} ${side + 8} ${y2}H${x2}`;
   return s("g.road", null, s("path.base", { d }), s("path.pulse", { d }));
 }
 

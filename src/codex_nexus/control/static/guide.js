@@ -6,7 +6,7 @@ import { fill, h } from "./dom.js";
 import { wayIn } from "./farewell.js";
 import { t } from "./i18n.js";
 import { icon } from "./icons.js";
-import { keyField, tryKey } from "./keys.js";
+import { asked, keyField, tryKey } from "./keys.js";
 import { answerView } from "./playground.js";
 import { CUSTOM, knownModels, on, provider, ready, save, state, touched } from "./store.js";
 import { busy, button, datalist, field, sentence, textInput } from "./widgets.js";
@@ -120,6 +120,7 @@ function complaint(one, error) {
   const more = (error.problems ?? []).map((/** @type {any} */ problem) => problem.message);
   if (mayBeWell(error)) more.push(t("guide.unchecked"));
   else if (error.code === "auth" && Object.keys(one.other_addresses).length) more.push(t("guide.elsewhere"));
+  if (mayBeWell(error)) more.push(asked(error.way));
   return [sentence(error), ...more.map((/** @type {string} */ text) => h("span.help", null, text))];
 }
 

@@ -106,13 +106,19 @@ function tester(wanted, said) {
     try {
       const found = await busy(event.currentTarget, () => tryKey(wanted.provider?.() ?? "", typed || wanted.value));
       said.classList.add("good");
-      said.textContent = t("key.good", { n: found.models.length });
+      fill(said, t("key.good", { n: found.models.length }), " ", asked(found.way));
     } catch (error) {
       said.classList.add("bad");
-      said.textContent = sentence(error);
+      fill(said, sentence(error), " ", asked(/** @type {any} */ (error).way));
     }
   };
   return button(t("key.test"), test, { key: `${wanted.key}-test` });
+}
+
+/** By which proxy a provider was asked, or that there was none, and who says so. @param {import("./api.js").Way} [way] */
+export function asked(way) {
+  if (!way) return "";
+  return t(`way.${way.proxy ? "proxy" : way.why}`, { proxy: way.proxy, place: way.place || t("way.system") });
 }
 
 /** Asks a provider for its list with a key that may not be saved yet. @param {string} provider @param {string} key */

@@ -3,7 +3,7 @@
 import { fill, h } from "./dom.js";
 import { count, money, size } from "./format.js";
 import { t } from "./i18n.js";
-import { tryKey } from "./keys.js";
+import { asked, tryKey } from "./keys.js";
 import { ask } from "./playground.js";
 import { addRoute } from "./routing.js";
 import { provider, ready, state } from "./store.js";
@@ -23,10 +23,11 @@ export function models() {
     const now = chosen;
     fill(result, h("p.empty", null, t("models.asking", { name: provider(now)?.name ?? now })));
     try {
-      await busy(event.currentTarget, () => tryKey(now, firstKey(now)));
+      const found = await busy(event.currentTarget, () => tryKey(now, firstKey(now)));
       draw();
+      result.append(h("p.note", null, asked(found.way)));
     } catch (error) {
-      fill(result, h("p.refused", { role: "alert" }, sentence(error)), missingKey(now));
+      fill(result, h("p.refused", { role: "alert" }, sentence(error), " ", asked(/** @type {any} */ (error).way)), missingKey(now));
     }
   };
   const where = select(chosen, order(), (id) => ((chosen = id), (filter = ""), draw()), { "aria-label": t("route.provider"), "data-key": "probe-provider" });

@@ -177,7 +177,7 @@ function mapping(draw) {
   const row = (/** @type {string} */ name) =>
     h("div.map-row", null, h("code", null, name), h("span.arrow", { "aria-hidden": "true" }, "→"), textInput(changed[name] ?? "", (text) => put(name, text), { class: "mono", list: models.id, placeholder: own[name] ?? "", "aria-label": t("mapping.model", { name }), onfocus: () => complete(mappingOf, models) }));
   const which = select(mappingOf, choices(), (id) => ((mappingOf = id), draw()), { "aria-label": t("route.provider"), "data-key": "mapping-provider" });
-  return [h("div.toolbar", null, which, probeButton(draw)), models, h("div.map", null, names.map(row)), !names.length && h("p.empty", null, t("mapping.none", { model: one?.default_model || "–" }))];
+  return [h("div.toolbar", null, which, probeButton(draw)), models, h("div.map", null, names.map(row)), !names.length && h("p.empty", null, one?.default_model ? t("mapping.none", { model: one.default_model }) : t("mapping.first"))];
 }
 
 /** @param {() => void} draw */

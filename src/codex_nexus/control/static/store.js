@@ -1,6 +1,8 @@
 // What the page knows: the configuration as it is saved, the draft over it, the status and the turns.
 
 import { get, post } from "./api.js";
+import { t } from "./i18n.js";
+import { EN } from "./words-en.js";
 
 /** @typedef {{provider: string, model: string}} Target */
 /** @typedef {{name: string, provider: string, model: string, api_key: string, fallbacks: Target[]}} RouteRow */
@@ -12,7 +14,8 @@ import { get, post } from "./api.js";
  */
 /**
  * @typedef {{id: string, at: number, asked: string, upstream: string, client: string, status: string, seconds: number,
- *   input_tokens: number, cached_tokens: number, output_tokens: number, reasoning_tokens: number, fault: string}} Turn
+ *   input_tokens: number, cached_tokens: number, output_tokens: number, reasoning_tokens: number, fault: string,
+ *   effort: string, effort_sent: string}} Turn
  */
 /** @typedef {import("./api.js").Problem} Problem */
 
@@ -82,12 +85,18 @@ export function wanted() {
 export function take(body, keep = false) {
   const { config, providers, ...meta } = body;
   state.meta = meta;
-  state.providers = providers;
+  state.providers = providers.map(named);
   state.form = keep && state.form ? merged(toForm(config)) : toForm(config);
   state.saved = toForm(config);
   state.problems = [];
   emit("config");
   emit("draft");
+}
+
+/** The one provider whose shipped name is a description is called in the language of the page. @param {Provider} one */
+function named(one) {
+  if (one.id !== CUSTOM || one.name !== EN["provider.custom"]) return one;
+  return Object.defineProperty({ ...one }, "name", { get: () => t("provider.custom") });
 }
 
 /** The draft's own changes on top of what stands in the file now. @param {any} fresh */

@@ -1,4 +1,4 @@
-// The last turns, newest first. Rows are kept and only touched where they changed, at most once a frame.
+// The last turns: those under way, then newest first. Rows are kept and only touched where they changed, at most once a frame.
 
 import { fill, h, tell } from "./dom.js";
 import { clock, count, duration } from "./format.js";
@@ -25,7 +25,7 @@ export function traffic() {
   let asked = 0;
   const paint = () => {
     asked = 0;
-    const turns = [...state.turns.values()].slice(-SHOWN).reverse();
+    const turns = [...state.turns.values()].sort(inOrder).slice(0, SHOWN);
     empty.hidden = turns.length > 0;
     table.hidden = !turns.length;
     place(body, rows, turns);
@@ -35,6 +35,11 @@ export function traffic() {
   const offs = [on("turns", later), on("status", later)];
   const clockwork = setInterval(() => [...state.turns.values()].some(running) && later(), TICK_MS);
   return { element, end: () => (offs.forEach((off) => off()), clearInterval(clockwork), cancelAnimationFrame(asked)) };
+}
+
+/** @param {Turn} one @param {Turn} other */
+function inOrder(one, other) {
+  return Number(running(other)) - Number(running(one)) || other.at - one.at;
 }
 
 /** @param {Turn} turn */
@@ -98,5 +103,6 @@ function newRow(turn) {
 function tokensOf(turn) {
   if (!turn.input_tokens && !turn.output_tokens) return [h("span.none", null, "–")];
   const title = t("traffic.tokens.title", { cached: count(turn.cached_tokens), reasoning: count(turn.reasoning_tokens) });
-  return [h("span", { title }, count(turn.input_tokens), h("span.slash", null, " → "), h("b", null, count(turn.output_tokens)))];
+  const effort = turn.effort && `; ${t("traffic.effort.title", { asked: turn.effort, sent: turn.effort_sent || "–" })}`;
+  return [h("span", { title: title + effort }, count(turn.input_tokens), h("span.slash", null, " → "), h("b", null, count(turn.output_tokens)))];
 }
