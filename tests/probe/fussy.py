@@ -139,6 +139,11 @@ def takes_no_system(asked: dict[str, Any]) -> str | None:
     return "System role not supported" if asked["messages"][0]["role"] == "system" else None
 
 
+def knows_two_roles(asked: dict[str, Any]) -> str | None:
+    """Says so in words that nobody has seen before."""
+    return "messages.0.role: got something else than user" if asked["messages"][0]["role"] == "system" else None
+
+
 FIVE: tuple[Refusal, ...] = (no_named_choice, no_stream_options, no_parallel, no_late_system, no_more_than(8192))
 OTHER_FIVES: tuple[tuple[tuple[Refusal, ...], dict[str, Any]], ...] = (
     (

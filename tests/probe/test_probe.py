@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from tests.probe.fussy import (
     OTHER_FIVES,
     Fussy,
     Refusal,
+    knows_two_roles,
     no_effort,
     no_images,
     role_pairs,
@@ -44,6 +44,7 @@ from tests.upstream import (
     status,
     text,
 )
+from tests.waiting import PATIENCE, eventually
 
 RECORD = {"id": "house", "name": "House", "local": True, "default_model": "big"}
 OPEN = {"system": "inline", "parallel_tool_calls": "send", "reasoning_param": "effort"}
@@ -150,6 +151,31 @@ def test_whatever_is_refused_the_suggestion_makes_it_good(
     assert again["suggested"] == {}
 
 
+@pytest.mark.parametrize("refusal", [takes_no_system, knows_two_roles])
+def test_a_model_without_a_role_system_is_found(probe: Probe, refusal: Refusal) -> None:
+    with running_upstream(Fussy(refusal)) as upstream:
+        assert probe(upstream)["suggested"] == {"system": "first_user"}
+
+
+def test_a_model_whose_prompt_opens_the_thought_is_found(probe: Probe) -> None:
+    fussy = Fussy()
+
+    def thinking(recorded: Recorded) -> Answer:
+        answer = fussy(recorded)
+        return (
+            sse([text("The user wants OK."), text("</think>\n\nOK"), finish()])
+            if recorded.json.get("tools") is None
+            else answer
+        )
+
+    with running_upstream(thinking) as upstream:
+        report = probe(upstream)
+    [row] = [row for row in report["rows"] if row["question"] == "text"]
+    assert row["result"] == "repaired"
+    assert "up to a lone </think>" in row["remark"]
+    assert report["suggested"]["think_tags"] == "inside"
+
+
 def test_only_the_remedies_that_are_needed_are_suggested(probe: Probe) -> None:
     def moody(asked: dict[str, Any]) -> str | None:
         """Complains in other words each time, until the users are merged."""
@@ -246,7 +272,8 @@ def test_a_schema_that_is_ignored_is_said_in_words(probe: Probe) -> None:
         (status(500, {"error": {"message": "boom"}}), "boom", "try again later"),
         (cut([text("Hel")]), "cut before its end", "No whole answer"),
         (sse([finish()]), "gave no answer", "No whole answer"),
-        (Fussy(takes_no_system), "System role not supported", ""),
+        (cut([]), "the connection broke before the first word", "No whole answer"),
+        (raw(b"It works!", "text/plain"), "It sent 'It works!'.", "No whole answer"),
     ],
 )  # fmt: skip
 def test_what_stands_in_the_way_of_everything_is_said_once(
@@ -346,7 +373,7 @@ def test_a_pipe_gets_one_line_for_each_question_at_once(home: Path, probe: Probe
             assert process.stdout is not None
             lines = [process.stdout.readline() for _ in range(4)]
             process.send_signal(signal.SIGINT)
-            _, error = process.communicate(timeout=20)
+            _, error = process.communicate(timeout=PATIENCE)
     assert lines[2].startswith("text ")
     assert "stream_usage: implicit" in lines[2]
     assert lines[3].startswith("tool call ")
@@ -360,10 +387,9 @@ def test_ctrl_c_leaves_the_file_as_it_was(home: Path, probe: Probe) -> None:
         upstream.requests.clear()
         upstream.script(Fussy(*FIVE), Fussy(*FIVE), stall())
         with probing(home, "--write", "--json", stdout=subprocess.PIPE) as process:
-            while len(upstream.requests) < 3:
-                time.sleep(0.02)
+            eventually(lambda: len(upstream.requests) == 3)
             process.send_signal(signal.SIGINT)
-            output, error = process.communicate(timeout=20)
+            output, error = process.communicate(timeout=PATIENCE)
     assert (process.returncode, output, error) == (130, "", "codex-nexus: stopped with Ctrl+C.\n")
     assert (home / "providers.json").read_bytes() == before
     assert sorted(path.name for path in home.iterdir()) == ["providers.json"]

@@ -68,6 +68,7 @@ FAMILIES = {
     "hy3": "hunyuan",
     "nvidia/nemotron-3-ultra-550b-a55b": "nemotron",
     "gemma3:27b": "gemma",
+    "google/gemma-2-9b-it": "gemma",
     "llama-3.3-70b-versatile": "llama",
 }
 

@@ -67,6 +67,36 @@ def test_ids_are_unique_and_have_the_form_that_the_server_wants() -> None:
     ]
 
 
+LONG_IDS = ["x" * 64, "x" * 65, "x" * 65 + "y", "call_a__thought__" + "AbC/+=" * 300, "é" * 70]
+ODD_IDS = ["functions.ls:0", "functions_ls_0", "a|b", "a_b", "call 1", "😀"]
+
+
+def ids_of(names: list[str], form: Any = "keep", after: Any = ()) -> list[str]:
+    history = [item for name in names for item in (call(name, "f", "{}"), output(name, "x"))]
+    made = messages(USER, *history, *after, dialect=Dialect(tool_id=form))
+    called = [one["id"] for message in made for one in message.get("tool_calls", [])]
+    assert called == [message["tool_call_id"] for message in made if message["role"] == "tool"]
+    return called
+
+
+def test_ids_that_are_too_long_are_shortened() -> None:
+    short = ids_of(LONG_IDS)
+    assert short[0] == LONG_IDS[0]
+    assert all(re.fullmatch("[A-Za-z0-9_-]{40}", one) for one in short[1:])
+    assert len(set(short)) == len(short)
+    assert ids_of(LONG_IDS[:3]) == short[:3]
+    assert ids_of(LONG_IDS, after=[MORE]) == short
+    assert ids_of(ODD_IDS) == ODD_IDS
+
+
+def test_ids_are_plain_where_the_server_wants_them_so() -> None:
+    plain = ids_of([*ODD_IDS, *LONG_IDS], "plain")
+    assert all(re.fullmatch("[A-Za-z0-9_-]{1,40}", one) for one in plain)
+    assert len(set(plain)) == len(plain)
+    assert (plain[1], plain[3]) == ("functions_ls_0", "a_b")
+    assert ids_of(ODD_IDS[:4], "plain") == plain[:4]
+
+
 def test_empty_ids_and_names_of_a_damaged_thread_are_mended() -> None:
     made = messages(USER, call("", "", "{}"), output("", "x"), call("", "f", "{}"), output("", "y"))
     calls = [one for message in made for one in message.get("tool_calls", [])]

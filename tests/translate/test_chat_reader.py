@@ -96,6 +96,34 @@ def test_a_leading_block_is_a_thought_unless_the_dialect_says_no() -> None:
     assert Reading(delta(content=""), dialect=Dialect(think_tags="off")).deltas == []
 
 
+INSIDE = Dialect(think_tags="inside")
+
+
+def test_a_block_that_the_prompt_opened_is_a_thought_where_the_dialect_says_so() -> None:
+    pieces = (delta(content="a </th"), delta(content="ink>b"))
+    inside = Reading(*pieces, STOP, dialect=INSIDE)
+    assert (inside.thought, inside.text, inside.ending) == ("a ", "b", "completed")
+    assert not inside.reader.leaked_thought
+
+
+def test_an_answer_without_any_tag_is_not_lost_inside() -> None:
+    answer = Reading(delta(content="Just "), delta(content="this."), STOP, dialect=INSIDE)
+    assert (answer.text, answer.ending) == ("Just this.", "completed")
+    for ending in ({"choices": [{"delta": {}, "finish_reason": "length"}]}, {"error": "no"}):
+        assert not Reading(delta(content="Just this."), ending, dialect=INSIDE).text
+
+
+def test_reasoning_that_the_server_parts_leaves_the_text_alone() -> None:
+    parted = Reading(delta(reasoning_content="a"), delta(content="b"), STOP, dialect=INSIDE)
+    assert (parted.thought, parted.text) == ("a", "b")
+
+
+def test_a_lone_end_of_a_thought_is_noticed() -> None:
+    lone = Reading(delta(content="a"), delta(content="</think>b"), STOP)
+    assert (lone.text, lone.reader.leaked_thought) == ("a</think>b", True)
+    assert not Reading(delta(content="<think>a</think>b"), STOP).reader.leaked_thought
+
+
 def test_a_block_that_repeats_structured_reasoning_is_not_told_twice() -> None:
     reading = Reading(delta(content="<think>a", reasoning_content="a"), delta(content="</think>b"))
     assert (reading.thought, reading.text) == ("a", "b")

@@ -7,6 +7,7 @@ from msgspec import Raw
 from tests.driving import chat_of
 
 from codex_nexus.translate.dialect import DEFAULT, Dialect
+from codex_nexus.translate.effort import said_of
 
 
 def sent(dialect: Dialect = DEFAULT, **fields: Any) -> dict[str, Any]:
@@ -109,3 +110,29 @@ KEEP = {"thinking": Raw(b'{"type":"enabled","keep":"all"}'), "other": Raw(b"1")}
 def test_what_refines_thinking_stands_beside_the_switch_unless_it_is_off(effort: str | None, said: Any) -> None:
     body = sent(Dialect(reasoning_param="thinking", extra_body=KEEP), reasoning={"effort": effort})
     assert (body["thinking"], body["other"]) == (said, 1)
+
+
+WAYS = ("none", "effort", "effort_obj", "thinking", "thinking+effort", "enable_thinking", "template_kwargs", "minimax")
+SAYS = ("reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget", "chat_template_kwargs")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("budgets", [{}, {"high": 8000}])
+@pytest.mark.parametrize("efforts", [(), ("low", "high")])
+@pytest.mark.parametrize("off", ["allowed", "never"])
+@pytest.mark.parametrize("asked", ["none", "low", "high", "xhigh", "zzz"])
+def test_what_people_are_told_is_what_is_sent(
+    way: Any, budgets: dict[str, int], efforts: tuple[str, ...], off: Any, asked: str
+) -> None:
+    dialect = Dialect(reasoning_param=way, thinking_budgets=budgets, efforts=efforts, thinking_off=off)
+    body = sent(dialect, reasoning={"effort": asked})
+    words = str({name: body[name] for name in SAYS if name in body})
+    told = said_of(asked, dialect)
+    if not told:
+        assert words == "{}"
+    elif told in ("on", "off"):
+        good = ("True", "enabled", "adaptive") if told == "on" else ("False", "disabled")
+        assert any(word in words for word in good)
+        assert not any(effort in words for effort in ("'low'", "'high'"))
+    else:
+        assert told.removesuffix(" tokens") in words

@@ -18,6 +18,10 @@ from codex_nexus.translate.healing import described, healed, lasting
         ("clamp_max_tokens", {"max_tokens_field": "omit"}),
         ("one_max_tokens", {"max_tokens_field": "omit"}),
         ("system_head", {"system": "head"}),
+        ("no_system", {"system": "first_user"}),
+        ("ids_of_nine", {"tool_id": "alnum9"}),
+        ("plain_ids", {"tool_id": "plain"}),
+        ("merge_users", {"merge_users": True, "system": "head"}),
         ("schema_mfjs", {"json_schema": "mfjs"}),
         ("drop_field:stream_options", {"stream_usage": "implicit"}),
         ("drop_field:max_tokens", {"max_tokens_field": "omit"}),
@@ -51,6 +55,10 @@ def test_a_repair_changes_what_was_refused(heal: str, changes: dict[str, Any]) -
             {"extra_body": {"b": Raw(b"2")}},
         ),
         (Dialect(reasoning_missing="empty"), "replay_reasoning", {"reasoning_missing": "space"}),
+        (Dialect(system="head"), "system_head", {"system": "first_user"}),
+        (Dialect(merge_users=True), "merge_users", {"system": "head"}),
+        (Dialect(merge_users=True, system="head"), "merge_users", {"system": "first_user"}),
+        (Dialect(system="first_user"), "merge_users", {"merge_users": True}),
         (
             Dialect(reasoning_replay="never"),
             "replay_reasoning",
@@ -85,7 +93,10 @@ def test_a_repair_begins_where_the_dialect_stands(dialect: Dialect, heal: str, c
 @pytest.mark.parametrize(
     ("dialect", "heal"),
     [
-        (Dialect(system="head"), "system_head"),
+        (Dialect(system="first_user"), "system_head"),
+        (Dialect(system="first_user"), "no_system"),
+        (Dialect(tool_id="alnum9"), "plain_ids"),
+        (Dialect(system="first_user", merge_users=True), "merge_users"),
         (Dialect(drop_params=("store",)), "drop_field:store"),
         (Dialect(response_format="none"), "weaker_format"),
         (Dialect(dummy_signature=True), "dummy_signature"),

@@ -64,7 +64,7 @@ def test_a_message_needs_no_type_wherever_it_comes_from() -> None:
         ({"type": "function_call", "name": "f"}, "input[0].call_id", "missing_required_parameter"),
         ({"type": "function_call", "call_id": "c"}, "input[0].name", "missing_required_parameter"),
         ({"type": "custom_tool_call", "call_id": "c"}, "input[0].name", "missing_required_parameter"),
-        ({"type": "tool_search_output"}, "input[0].call_id", "missing_required_parameter"),
+        ({"type": "custom_tool_call_output"}, "input[0].call_id", "missing_required_parameter"),
     ],
 )
 def test_a_broken_item_is_named(item: Any, param: str, code: str) -> None:
@@ -106,6 +106,23 @@ def test_an_output_may_come_before_its_call() -> None:
 def test_an_output_without_a_call_is_an_orphan_and_a_call_without_output_was_interrupted() -> None:
     paired = history(output("x"), call("a"))
     assert (paired.outputs, paired.used) == ({}, set())
+
+
+def test_a_search_that_the_server_ran_itself_needs_no_id() -> None:
+    search = {"type": "tool_search_call", "execution": "server", "call_id": None, "arguments": {}}
+    found = {"type": "tool_search_output", "execution": "server", "call_id": None, "tools": []}
+    paired = history(search, found, call("a"), search, found)
+    assert (list(paired.outputs), paired.used) == ([0, 3], {1, 4})
+
+
+def test_what_a_tool_reports_unasked_answers_no_call() -> None:
+    report = {"type": "function_call_output", "name": "goal_objective", "namespace": "agent", "output": "win"}
+    paired = history(call("a"), output("a"), report, call(""), report | {"namespace": None})
+    assert (list(paired.outputs), paired.used) == ([0], {1})
+    for nameless in (report | {"name": ""}, report | {"name": None}):
+        with pytest.raises(InvalidRequest) as caught:
+            history(call("a"), nameless)
+        assert (caught.value.param, caught.value.code) == ("input[1].call_id", "missing_required_parameter")
 
 
 def test_tools_inside_the_conversation_are_declared_and_no_longer_deferred() -> None:

@@ -46,6 +46,11 @@ def test_pictures_of_results_follow_as_the_users() -> None:
     assert roles(*history, dialect=Dialect(merge_users=True)) == "user assistant tool tool user"
 
 
+def test_what_a_result_calls_encrypted_is_told() -> None:
+    sealed = {"type": "encrypted_content", "encrypted_content": "the plan"}
+    assert contents(USER, call("a", "f", "{}"), output("a", "x", sealed))[2] == "x\nthe plan"
+
+
 def test_an_output_without_its_call_is_the_users_words() -> None:
     assert contents(USER, output("x", "a", picture()))[1] == [
         {"type": "text", "text": "[result of an earlier tool call]\na\n[image follows]"},

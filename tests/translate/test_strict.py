@@ -15,6 +15,7 @@ ASK: dict[str, Any] = {"role": "user", "content": "x"}
 CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
 RESULT = {"type": "function_call_output", "call_id": "c", "output": "1"}
 ORPHAN = RESULT | {"call_id": "lost"}
+REPORT = {"type": "function_call_output", "name": "goal", "output": "win"}
 UNKNOWN = {"type": "future_item"}
 
 
@@ -61,6 +62,8 @@ def test_nothing_but_the_unknown_is_nothing_to_answer(stored: tuple[dict[str, An
         (RESULT, CALL),
         (ASK, ORPHAN),
         (ORPHAN, ASK),
+        (REPORT,),
+        (CALL, RESULT, REPORT),
         (UNKNOWN, ASK),
         (ASK, UNKNOWN),
         ({"type": "web_search_call"},),

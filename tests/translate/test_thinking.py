@@ -9,8 +9,8 @@ from codex_nexus.translate.thinking import Halves, Incremental, ThinkSplitter
 LONG = "The build fails because the header is missing."
 
 
-def split(*pieces: str) -> tuple[str, str]:
-    splitter = ThinkSplitter()
+def split(*pieces: str, inside: bool = False) -> tuple[str, str]:
+    splitter = ThinkSplitter(inside=inside)
     found = [splitter.feed(piece) for piece in pieces] + [splitter.close()]
     return "".join(thought for thought, _ in found), "".join(text for _, text in found)
 
@@ -44,6 +44,35 @@ def split(*pieces: str) -> tuple[str, str]:
 def test_only_a_leading_block_is_a_thought(answer: str, thought: str, text: str) -> None:
     assert split(answer) == (thought, text)
     assert split(*answer) == (thought, text)
+
+
+@pytest.mark.parametrize(
+    ("answer", "thought", "text"),
+    [
+        ("plan</think>\n\nDone.", "plan", "Done."),
+        ("\nplan\n</think>Done.", "\nplan\n", "Done."),
+        ("</think>Done.", "", "Done."),
+        ("<think>plan</think>Done.", "plan", "Done."),
+        ("a < b</think>Done. </think>", "a < b", "Done. </think>"),
+        ("plan without an end", "plan without an end", ""),
+        ("plan </thin", "plan </thin", ""),
+        ("<thi", "<thi", ""),
+        (" \n", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_a_block_that_the_prompt_opened_ends_at_the_lone_tag(answer: str, thought: str, text: str) -> None:
+    assert split(answer, inside=True) == (thought, text)
+    assert split(*answer, inside=True) == (thought, text)
+
+
+def test_thoughts_that_no_tag_ends_are_remembered() -> None:
+    for answer, untagged in {"a b": "a b", "a</think>b": "", "<think>a": "", "a</thi": "a</thi"}.items():
+        splitter = ThinkSplitter(inside=True)
+        for piece in answer:
+            splitter.feed(piece)
+        splitter.close()
+        assert splitter.untagged == untagged
 
 
 @given(st.lists(st.sampled_from(["<think>", "</think>", "<th", "ink>", "\n", " ", "a", "<"])), st.data())

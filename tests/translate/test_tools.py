@@ -13,14 +13,10 @@ from codex_nexus.translate.tools import (
     declared,
     is_cut,
     is_object,
-    is_patch,
-    mended_input,
     offers,
     unwrapped_input,
     wire_name,
 )
-
-PATCH = DeclaredTool("custom", "apply_patch", grammar='begin: "*** Begin Patch" LF')
 
 
 def read(*tools: Any) -> list[DeclaredTool]:
@@ -230,29 +226,6 @@ def test_a_text_that_ends_before_its_quote_is_cut() -> None:
     assert is_cut('{"input":"ls')
     assert not is_cut('{"input":"ls"')
     assert not is_cut("ls")
-
-
-BODY = "*** Begin Patch\n*** Delete File: a\n*** End Patch"
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        BODY,
-        "*** Begin Patch ***\n*** Delete File: a\n*** End Patch ***",
-        "*** Begin Patch *** \n*** Delete File: a\n*** End Patch",
-        f"```diff\n{BODY}\n```",
-        f"\n```\n{BODY}```\n",
-    ],
-)
-def test_a_patch_loses_its_decoration(written: str) -> None:
-    assert mended_input(PATCH, written) == BODY
-
-
-def test_other_tools_get_their_input_as_it_is() -> None:
-    tool = DeclaredTool("custom", "exec", grammar="start: code")
-    assert (is_patch(PATCH), is_patch(tool)) == (True, False)
-    assert mended_input(tool, "```\nx\n```") == "```\nx\n```"
 
 
 @pytest.mark.parametrize(

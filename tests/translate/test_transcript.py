@@ -12,6 +12,17 @@ from codex_nexus.translate.sealed import Sealed, seal
 TAGGED = "<developer_message>\n{}\n</developer_message>"
 
 
+# --- reports
+
+
+def test_what_a_tool_reports_unasked_is_told_behind_the_results() -> None:
+    report = {"type": "function_call_output", "name": "goal_objective", "namespace": "agent", "output": "win"}
+    thread = messages(USER, call("a", "f", "{}"), call("b", "f", "{}"), output("a", "1"), report, output("b", "2"))
+    assert [said["role"] for said in thread] == ["user", "assistant", "tool", "tool", "user"]
+    assert thread[-1]["content"] == "[told by agent.goal_objective]\nwin"
+    assert contents(report | {"namespace": None}) == ["[told by goal_objective]\nwin"]
+
+
 # --- developer messages
 
 
@@ -29,6 +40,44 @@ def test_once_the_talk_has_begun_a_developer_message_is_late(before: Item) -> No
     assert TAGGED.format("Use tabs.") in contents(before, late)
     assert contents(before, late, dialect=Dialect(system="head"))[0] == "Use tabs."
     assert {"role": "system", "content": "Use tabs."} in messages(before, late, dialect=Dialect(system="inline"))
+
+
+def test_without_a_role_system_the_first_message_of_the_user_begins_with_the_instructions() -> None:
+    early, late = message("developer", "Use tabs."), message("developer", "Use spaces.")
+    told, none = TAGGED.format("Be brief.\n\nUse tabs."), Dialect(system="first_user")
+    thread = messages(early, USER, message("assistant", "hi"), late, MORE, instructions="Be brief.", dialect=none)
+    assert [(said["role"], said["content"]) for said in thread] == [
+        ("user", f"{told}\n\ngo"),
+        ("assistant", "hi"),
+        ("user", f"{TAGGED.format('Use spaces.')}\n\nmore"),
+    ]
+
+
+def test_without_a_role_system_what_was_said_stays_as_it_was() -> None:
+    none = Dialect(system="first_user", merge_users=True)
+    thread = [message("developer", "Use tabs."), USER, MORE, call("a", "f", "{}"), output("a", "1"), USER]
+    whole = messages(*thread, dialect=none)
+    for turns in (3, 5):
+        before = messages(*thread[:turns], dialect=none)
+        assert whole[: len(before)] == before
+
+
+def test_without_a_role_system_pictures_stand_behind_the_instructions() -> None:
+    first = messages(message("developer", "Look."), message("user", picture()), dialect=Dialect(system="first_user"))[0]
+    assert first["content"][0] == {"type": "text", "text": TAGGED.format("Look.")}
+    assert first["content"][-1]["type"] == "image_url"
+
+
+@pytest.mark.parametrize("head", [[], [message("developer", "Use tabs.")]])
+def test_where_roles_alternate_the_user_begins(head: list[Item]) -> None:
+    for dialect in (Dialect(system="first_user", merge_users=True), Dialect(merge_users=True)):
+        thread = messages(*head, message("assistant", "hi"), USER, dialect=dialect)
+        assert [said["role"] for said in thread if said["role"] != "system"] == ["user", "assistant", "user"]
+
+
+def test_nobody_asked_anything_and_there_is_no_role_system() -> None:
+    only = messages(message("developer", "Use tabs."), dialect=Dialect(system="first_user"))
+    assert only == [{"role": "user", "content": f"{TAGGED.format('Use tabs.')}\n\nContinue."}]
 
 
 def test_late_developer_messages_lead_the_next_words_of_the_user() -> None:

@@ -196,6 +196,22 @@ def test_an_empty_summary_is_a_failure(answer: bytes) -> None:
     assert (story.status, story.output) == ("failed", [])
 
 
+NO_TOOLS: dict[str, Any] = {"tools": []}
+
+
+def test_a_call_beside_words_is_nothing_to_codex_where_it_offers_no_tools() -> None:
+    answer = chunks({"content": "The summary."}, call("f"))
+    story = story_of(answer, client=CODEX, request=NO_TOOLS)
+    assert (story.status, story.text, story.calls) == ("completed", "The summary.", [])
+    assert [told.name for told in story_of(answer, request=NO_TOOLS).calls] == ["f"]
+
+
+def test_a_call_in_the_place_of_words_is_a_failure_to_codex_where_it_offers_no_tools() -> None:
+    story = story_of(chunks({"reasoning": "r"}, call("f")), client=CODEX, request=NO_TOOLS)
+    assert (story.status, story.code, story.calls) == ("failed", "server_error", [])
+    assert story.message == "The model called 'f' where it was to answer in words"
+
+
 def test_a_summary_goes_on_as_the_users_words() -> None:
     (item,) = story_of(chunks({"content": "We read the docs."}), request=COMPACT).output
     messages = chat_of({"input": [item, {"role": "user", "content": "go on"}]})["messages"]

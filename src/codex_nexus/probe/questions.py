@@ -142,7 +142,7 @@ _PICTURE = [
 ]  # fmt: skip
 
 QUESTIONS = (
-    Question("text", _asking("Reply with the single word OK."), verdicts.counted, remedies.PLAIN),
+    Question("text", _asking("Reply with the single word OK."), verdicts.counted, remedies.PLAIN, remedies.THOUGHTS),
     Question(
         "tool call",
         _asking(

@@ -13,6 +13,7 @@ PLAIN: Remedies = (
     {"max_tokens_field": "max_completion_tokens"},
     {"max_tokens_field": "omit"},
     {"stream_usage": "implicit"},
+    {"system": "first_user"},
 )
 CHOICE: Remedies = (
     {"tool_choice": ["auto", "none", "required"]},
@@ -21,9 +22,11 @@ CHOICE: Remedies = (
 )
 PARALLEL: Remedies = ({"parallel_tool_calls": "omit"},)
 AS_TEXT: Remedies = ({"tool_text": "on"},)
+THOUGHTS: Remedies = ({"think_tags": "inside"},)
 SCHEMAS: Remedies = ({"json_schema": "mfjs"}, {"json_schema": "gemini"})
-SYSTEM: Remedies = ({"system": "head_then_user"}, {"system": "head"})
+SYSTEM: Remedies = ({"system": "head_then_user"}, {"system": "head"}, {"system": "first_user"})
 HISTORY: Remedies = (
+    {"tool_id": "plain"},
     {"tool_id": "alnum9"},
     {"tool_to_user_bridge": True},
     {"merge_users": True},

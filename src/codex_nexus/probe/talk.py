@@ -12,7 +12,8 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from codex_nexus.gateway.exchange import Opened, pieces, teller
+from codex_nexus.gateway.exchange import pieces, teller
+from codex_nexus.gateway.judgement import Opened
 from codex_nexus.gateway.replies import UpstreamError
 from codex_nexus.gateway.upstream import Upstream
 from codex_nexus.probe.fields import Fields, difference
@@ -32,6 +33,8 @@ _WHOLE_S = 600.0
 _MOST_REPAIRS = 8
 RESCUED = "rescued_tool_call"
 """The warning of an answer whose call came as text."""
+LEAKED_THOUGHT = "leaked_thought"
+"""The warning of an answer that holds its own reasoning."""
 _LONGEST_REASON = 400
 _PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 30.0
@@ -134,7 +137,9 @@ class Talker:
         if says_the_same(heal):
             return None if repairs else dialect
         repaired = healed(dialect, heal) if lasting([heal]) else None
-        if repaired is None or not self.differ(fields, dialect, repaired):
+        while repaired is not None and not self.differ(fields, dialect, repaired):
+            repaired = healed(repaired, heal)
+        if repaired is None:
             return None
         milder = msgspec.structs.replace(repaired, drop_params=dialect.drop_params)
         return repaired if self.differ(fields, milder, repaired) else milder
@@ -217,4 +222,6 @@ async def _read(turn: Turn, opened: Opened) -> None:
         pass
     finally:
         opened.response.close()
+    if opened.fault is not None:
+        turn.fail(opened.fault, int(time.time()))
     turn.close(int(time.time()))

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from codex_nexus.probe.fields import Fields, laid_over, shown
 from codex_nexus.probe.questions import Asked, Question
-from codex_nexus.probe.talk import RESCUED, Answer, Repair, Talker
+from codex_nexus.probe.talk import LEAKED_THOUGHT, RESCUED, Answer, Repair, Talker
 from codex_nexus.probe.verdicts import Answers, Result, Verdict
 from codex_nexus.translate.dialect import Dialect
 from codex_nexus.translate.faults import Fault, FaultKind
@@ -112,7 +112,8 @@ class _Asking:
     def _lucky(self, trial: Trial, other: Trial) -> bool:
         """Whether the very same request went well the second time, and nothing that was read otherwise helped."""
         same = not self._talker.differ(self._asked, trial.answer.dialect, other.answer.dialect)
-        return same and RESCUED not in other.answer.warnings
+        parted = LEAKED_THOUGHT in trial.answer.warnings and other.answer.thought
+        return same and not parted and RESCUED not in other.answer.warnings
 
     async def _pruned(self, trial: Trial, base: Dialect, taken: list[Fields]) -> Trial:
         """Of several remedies only those that are needed together."""

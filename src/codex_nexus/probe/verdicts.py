@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from codex_nexus.probe.talk import Answer, Item
+from codex_nexus.probe.talk import LEAKED_THOUGHT, Answer, Item
 
 Result = Literal["works", "repaired", "differs", "fails", "left out"]
 Answers = dict[str, Answer]
@@ -29,6 +29,8 @@ def counted(answer: Answer, _: Answers) -> Verdict:
     """Some text came, and its tokens are counted."""
     if not answer.text:
         return Verdict("differs", "no text came")
+    if LEAKED_THOUGHT in answer.warnings:
+        return Verdict("differs", "its reasoning stands in the text, up to a lone </think>")
     return GOOD if answer.usage else Verdict("works", "it counts no tokens")
 
 
@@ -89,7 +91,7 @@ def _call(answer: Answer, kind: str) -> Item | None:
 
 
 def _uncalled(answer: Answer) -> Verdict:
-    if answer.warnings:
+    if "leaked_tool_markup" in answer.warnings or "rescued_tool_call" in answer.warnings:
         return Verdict("fails", "the call came as text")
     return Verdict("differs", f"no call, but: {_quoted(answer.text)}" if answer.text else "neither call nor text came")
 

@@ -52,7 +52,8 @@ def page(catalogue: Catalogue) -> str:
 def _row(record: ProviderRecord) -> str:
     address = f"`{record.base_url}`" if record.base_url else "`custom_upstream`"
     default = f"`{record.default_model}`" if record.default_model else "the first it lists"
-    key = f"[get one]({record.key_url})" if record.key_url and not record.local else "none needed"
+    none = "none needed" if record.base_url else "if it wants one"
+    key = f"[get one]({record.key_url})" if record.key_url and not record.local else none
     return f"| `{record.id}` | {record.name} | {address} | {default} | {len(record.models) or '-'} | {key} |\n"
 
 

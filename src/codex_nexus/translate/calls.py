@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import msgspec
 from msgspec import Raw
@@ -15,6 +16,9 @@ from codex_nexus.wire.codec import Text
 from codex_nexus.wire.items import InputItem
 
 _NO_ARGUMENTS = codec.to_text("{}")
+_LONGEST_ID = 64
+"""Characters; OpenAI takes no more, and some gateways hide whole signatures in ids."""
+_PLAIN_ID = re.compile("[A-Za-z0-9_-]{1,40}")
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -50,12 +54,20 @@ class CallWriter:
         n = 1
         while True:
             wanted = call_id if n == 1 else f"{call_id}_{n}"
-            if self._dialect.tool_id == "alnum9":
-                wanted = _alnum9(wanted)
+            wanted = self._formed(wanted)
             if wanted not in self._ids:
                 self._ids.add(wanted)
                 return wanted
             n += 1
+
+    def _formed(self, call_id: str) -> str:
+        match self._dialect.tool_id:
+            case "alnum9":
+                return _alnum9(call_id)
+            case "plain":
+                return call_id if _PLAIN_ID.fullmatch(call_id) else _plain(call_id)
+            case _:
+                return call_id if len(call_id) <= _LONGEST_ID else _plain(call_id)
 
 
 def legal_arguments(raw: Raw) -> Text:
@@ -78,6 +90,12 @@ def legal_arguments(raw: Raw) -> Text:
         if fields is not None:
             return codec.to_text(codec.encode(fields).decode())
     return raw if isinstance(value, dict) else codec.to_text(codec.encode({"_raw": text}).decode())
+
+
+def _plain(call_id: str) -> str:
+    """Forty characters that every server takes: the beginning of the id, and what tells it from others."""
+    mark = hashlib.sha256(call_id.encode("utf-8", "replace")).hexdigest()[:16]
+    return f"{re.sub('[^A-Za-z0-9_-]', '_', call_id)[:23]}_{mark}"
 
 
 def _alnum9(call_id: str) -> str:

@@ -17,12 +17,11 @@ from codex_nexus.translate.dialect import Dialect
 from codex_nexus.translate.faults import Fault, fault_of
 from codex_nexus.translate.gatherer import CallGatherer
 from codex_nexus.translate.logprobs import read_logprobs
-from codex_nexus.translate.thinking import Details, Halves, Incremental, ThinkSplitter, thinking_text
+from codex_nexus.translate.thinking import LONE_END, Details, Halves, Incremental, ThinkSplitter, thinking_text
 from codex_nexus.translate.usage import counts, read_usage
 from codex_nexus.wire import codec
 from codex_nexus.wire.chat import ChatChunk, ChatDelta, Choice, ToolCallDelta, chunk_of, decode_chunk
 from codex_nexus.wire.responses import ResponseUsage
-from codex_nexus.wire.sse import SseDecoder
 
 _LENGTH = {"length", "model_length", "max_tokens", "max_output_tokens", "max_length"}
 _FILTER = {
@@ -40,7 +39,7 @@ class ChatReader:
         """A reader of one answer; the logprobs of its text go into this list, ahead of the text itself."""
         self._dialect = dialect
         self._logprobs = logprobs
-        self._splitter = ThinkSplitter() if dialect.think_tags == "auto" else None
+        self._splitter = None if dialect.think_tags == "off" else ThinkSplitter(inside=dialect.think_tags == "inside")
         self._text = Incremental(dialect.text_mode)
         self._thought = Incremental("auto")
         self._halves = Halves()
@@ -51,14 +50,11 @@ class ChatReader:
         self._usage: Any = None
         self._garbled = False
         self._any_text = False
+        self.leaked_thought = False
+        """An end of a thought stood in the text that had no beginning."""
         self.fault: Fault | None = None
         self.ended = False
         """`[DONE]` came, or a fault: nothing after it counts."""
-
-    @property
-    def spoke(self) -> bool:
-        """Something of an answer was read."""
-        return self._any_text or self._structured_thought or bool(self.calls)
 
     @property
     def calls(self) -> list[GatheredCall]:
@@ -102,6 +98,10 @@ class ChatReader:
         out: list[Delta] = []
         if self._splitter is not None:
             self._split(self._splitter.close(), out)
+            outcome = self.outcome() if self._splitter.untagged else None
+            if isinstance(outcome, Fault) and outcome.kind == "empty":
+                out.append(Text(self._splitter.untagged))  # it was no thought at all
+                self._any_text = True
         return out
 
     # --- one chunk; each step adds its deltas to `out`, which costs half of what generators do
@@ -190,6 +190,7 @@ class ChatReader:
             out.append(Thought(thought))
         if text:
             self._any_text = True
+            self.leaked_thought = self.leaked_thought or LONE_END in text
             out.append(Text(text))
 
     def _parts(self, parts: list[Any], out: list[Delta]) -> None:
@@ -213,6 +214,8 @@ class ChatReader:
                 text = field
         if not text:
             return ""
+        if self._splitter is not None and not (self._structured_thought or self._any_text):
+            self._splitter.part()
         self._structured_thought = True
         return self._thought.feed(self._halves.whole("thought", text))
 
@@ -255,18 +258,6 @@ class ChatReader:
         if not self._any_text:
             return Fault("empty", "The model gave no answer")
         return "completed"
-
-
-def first_fault(data: bytes, dialect: Dialect) -> Fault | None:
-    """The fault with which a stream begins; None when its first words are none, or too few to say."""
-    if b"rror" not in data and b"success" not in data:
-        return None
-    reader = ChatReader(dialect)
-    for event, payload in SseDecoder().receive_data(data):
-        reader.read(payload, event)
-        if reader.spoke:
-            return None
-    return reader.fault
 
 
 def _field(value: Any, name: str) -> Any:

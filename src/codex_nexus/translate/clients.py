@@ -1,8 +1,8 @@
 """What a client does with what it is sent, as rows: Codex on one side, every plain Responses client on the other.
 
 Codex's column is observed from the real client (0.169.0, 2026-11): it retries 401 five times and 502 thirty times,
-hides the text of 500, loses the text of a 429 without Retry-After, drops refusal parts, and runs a call as soon as its
-item is done.
+hides the text of 500, loses the text of a 429 without Retry-After, shows the raw body of a 400 unless its code is
+`invalid_prompt`, drops refusal parts, and runs a call as soon as its item is done.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class Client(Struct, frozen=True):
     """A content filter ends in `failed`, because `incomplete` would be retried and repeat the text."""
     estimates_usage: bool
     """Told an estimate when a provider counts no tokens: without usage Codex never compacts a thread."""
+    no_calls_unasked: bool
+    """Has no use for a call in answer to `tools: []`: Codex takes it for an empty summary, and the thread is lost."""
     told_mistakes: bool
     """Told of mistakes in what it asks just now (see strict), instead of being helped over them."""
     error_event: bool
@@ -65,6 +67,7 @@ CODEX = Client(
     refusal_as_text=True,
     filter_fails=True,
     estimates_usage=True,
+    no_calls_unasked=True,
     told_mistakes=False,
     error_event=False,
     always_retry_after=True,
@@ -74,7 +77,7 @@ CODEX = Client(
         "context_length_exceeded": Answer(
             400, "invalid_request_error", "context_length_exceeded", "context_length_exceeded"
         ),
-        "insufficient_quota": Answer(400, "insufficient_quota", "insufficient_quota", "insufficient_quota"),
+        "insufficient_quota": Answer(400, "insufficient_quota", "invalid_prompt", "insufficient_quota"),
         "rate_limit": Answer(429, "rate_limit_error", "rate_limit_exceeded", "rate_limit_exceeded"),
         "auth": _FINAL,
         "content_filter": _FINAL,
@@ -100,6 +103,7 @@ PLAIN = Client(
     refusal_as_text=False,
     filter_fails=False,
     estimates_usage=False,
+    no_calls_unasked=False,
     told_mistakes=True,
     error_event=True,
     always_retry_after=False,

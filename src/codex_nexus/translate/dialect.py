@@ -24,9 +24,10 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     wire: Literal["chat", "responses"] = "chat"
     """Which of the provider's endpoints is used: Chat Completions, or its own Responses."""
-    system: Literal["head", "inline", "head_then_user"] = "head_then_user"
+    system: Literal["head", "inline", "head_then_user", "first_user"] = "head_then_user"
     """Where developer messages go. Early ones always lead; late ones are merged into the head (losing the prompt
-    cache), kept in place as system messages, or become tagged user messages."""
+    cache), kept in place as system messages, or become tagged user messages. `first_user`: there is no role system;
+    early ones stand, tagged too, at the beginning of the first user message (chat templates of Gemma 2, Mistral 7B)."""
     tool_to_user_bridge: bool = False
     """Put a short assistant line between a tool result and a user message (Mistral 3230)."""
     merge_users: bool = False
@@ -65,8 +66,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     (Claude refuses a block without its signature, OpenAI an item without its encrypted content)."""
     dummy_signature: bool = False
     """The first call of an answer without a signature gets the documented dummy one (Gemini 3 refuses it otherwise)."""
-    think_tags: Literal["auto", "off"] = "auto"
-    """Read a leading `<think>` block of the answer as reasoning."""
+    think_tags: Literal["auto", "off", "inside"] = "auto"
+    """Read a leading `<think>` block of the answer as reasoning; `inside`: the chat template has opened it already, and
+    the answer has only its `</think>` (DeepSeek R1, QwQ on servers without a reasoning parser)."""
 
     tool_choice: tuple[str, ...] = ("auto", "none", "required", "named")
     """The forms of `tool_choice` that the server takes: auto, none, required, named, any."""
@@ -81,7 +83,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Names of tools whose schema the server refuses however it is written: it stands in their description instead."""
     max_tools: int = 128
     max_tool_name: int = 64
-    tool_id: Literal["keep", "alnum9"] = "keep"
+    tool_id: Literal["keep", "plain", "alnum9"] = "keep"
+    """The form of a call's id: as it was, if it has no more than 64 characters (OpenAI's limit); only letters, digits,
+    _ and -, at most 40 of them (Claude); nine letters and digits (Mistral)."""
     tools_exclude_response_format: bool = False
     """Never send `response_format` beside tools; the schema goes into the system message instead."""
     response_format: Literal["schema", "object", "none"] = "schema"

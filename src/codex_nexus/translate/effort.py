@@ -41,6 +41,18 @@ def wished(asked: str | None, dialect: Dialect) -> Thinking:
     return Thinking(True, effort, budget)
 
 
+def said_of(asked: str, dialect: Dialect) -> str:
+    """For people: what the server is told when the client asks for this effort; empty when nothing is."""
+    thinking, way = wished(asked, dialect), dialect.reasoning_param
+    if thinking.on is None:
+        return ""
+    if thinking.budget is not None and way in ("effort_obj", "thinking", "thinking+effort", "enable_thinking"):
+        return f"{thinking.budget} tokens"
+    if thinking.effort and (way in ("effort", "effort_obj") or (way == "thinking+effort" and thinking.on)):
+        return thinking.effort
+    return "" if way == "effort" else "on" if thinking.on else "off"
+
+
 def _off(dialect: Dialect) -> Thinking:
     if dialect.thinking_off == "allowed":
         named = "none" in dialect.efforts or (not dialect.efforts and dialect.reasoning_param != "effort_obj")

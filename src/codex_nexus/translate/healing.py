@@ -95,16 +95,31 @@ def _limit_field(_: Dialect, field: str) -> Changes:
     return {"max_tokens_field": field} if field in ("max_tokens", "max_completion_tokens") else {}
 
 
-def _system_first(_: Dialect, __: str) -> Changes:
-    return {"system": "head"}
+def _system_first(dialect: Dialect, _: str) -> Changes:
+    """Who refuses the one at the head takes none."""
+    return {"system": "first_user" if dialect.system in ("head", "first_user") else "head"}
+
+
+def _no_system(_: Dialect, __: str) -> Changes:
+    return {"system": "first_user"}
 
 
 def _bridged(_: Dialect, __: str) -> Changes:
     return {"tool_to_user_bridge": True}
 
 
-def _merged(_: Dialect, __: str) -> Changes:
-    return {"merge_users": True, "system": "head"}
+def _merged(dialect: Dialect, _: str) -> Changes:
+    """Some templates say this of a system message, too: with it no user begins."""
+    none = dialect.system == "first_user" or (dialect.merge_users and dialect.system == "head")
+    return {"merge_users": True, "system": "first_user" if none else "head"}
+
+
+def _nine(_: Dialect, __: str) -> Changes:
+    return {"tool_id": "alnum9"}
+
+
+def _plain_ids(dialect: Dialect, _: str) -> Changes:
+    return {"tool_id": "plain"} if dialect.tool_id == "keep" else {}
 
 
 def _schema_mfjs(dialect: Dialect, tool: str) -> Changes:
@@ -189,8 +204,11 @@ _REPAIRS: dict[str, Callable[[Dialect, str], Changes]] = {
     "one_max_tokens": _one_limit,
     "use_field": _limit_field,
     "system_head": _system_first,
+    "no_system": _no_system,
     "bridge_to_user": _bridged,
     "merge_users": _merged,
+    "ids_of_nine": _nine,
+    "plain_ids": _plain_ids,
     "schema_mfjs": _schema_mfjs,
     "schema_gemini": _schema_gemini,
     "add_json_word": _weaker_format,
@@ -211,8 +229,11 @@ _SAID = {
     "one_max_tokens": "one limit of output tokens is sent",
     "use_field": "the output limit is sent as {}",
     "system_head": "all instructions stand in one system message at the head",
+    "no_system": "instructions stand at the beginning of the first message of the user",
     "bridge_to_user": "a short assistant message stands between a tool's result and the user",
     "merge_users": "messages of the user that follow one another are joined",
+    "ids_of_nine": "calls have ids of nine letters and digits",
+    "plain_ids": "calls have short ids of letters, digits, _ and -",
     "schema_mfjs": "tool schemas are written in a narrow subset {}",
     "schema_gemini": "tool schemas are written in a subset without unions",
     "add_json_word": "JSON is asked for in words too",

@@ -197,15 +197,42 @@ _HEALS: tuple[tuple[re.Pattern[str], str, _Detailed | None], ...] = (
     ),
     (
         _any(
+            r"system (?:role|messages?|prompts?|instructions?) (?:is |are )?"
+            r"(?:not (?:be )?(?:supported|allowed|permitted|enabled)|unsupported)",
+            r"(?:not|n't) support (?:the )?\W?(?:role \W?)?system\W{0,2} ?(?:role|message|prompt|instruction|with\b|$)",
+            r"only user,?(?: and)? (?:assistant|model)(?:,? and tool)? roles are (?:supported|allowed)"
+            r"(?!.{0,80}system)",
+            r"(?:role|roles)\W{1,4}system\W{0,3} (?:is )?(?:not (?:supported|allowed|permitted)|unsupported)",
+            r"(?:unsupported|unknown|unexpected) role\W{1,4}system",
+            r"(?:developer|system)[ _]?instruction is not (?:enabled|supported)",
+            r"role\W.{0,80}(?:must|should) be (?:one of |either )?\W{0,3}user\W{1,6}(?:or |and )?\W?"
+            r"(?:assistant|model)\b(?!\W?,? (?:or |and )?\W?(?:tool\W{1,4})?(?:or )?\W?system)",
+        ),
+        "no_system",
+        None,
+    ),
+    (
+        _any(
             r"system message must be (?:at the beginning|the first|first)", r"invalid message role\W{1,3}system",
             r"only (?:one|a single) system message", r"multiple system messages",
-            r"system.{0,20}must (?:come|be) first",
+            r"system.{0,20}must (?:come|be) first", r"roles are supported.{0,40}initial.{0,20}system message",
         ),
         "system_head",
         None,
     ),
     (_any(r"unexpected role \W?user\W? after role \W?tool"), "bridge_to_user", None),
     (_any(r"roles must alternate"), "merge_users", None),
+    (_any(r"tool[ _]call[ _]ids?\W.{0,60}(?:a-z|alphanumeric).{0,40}length(?: of)? 9"), "ids_of_nine", None),
+    (
+        _any(
+            r"(?:tool_use|tool_calls?|tool_result)\W{0,3}\d*\W{0,3}\.?(?:tool_use_)?id\W.{0,40}"
+            r"(?:match|pattern|too long|maximum length|at most \d+ char)",
+            r"(?:tool_?call_?|tool_?use_?)id\W.{0,80}(?:match|pattern|regular expression|too long|maximum length"
+            r"|length less than|at most \d+ char|invalid char)",
+        ),
+        "plain_ids",
+        None,
+    ),
     (_any(r"thought_?signature"), "dummy_signature", None),
     (
         _any(

@@ -20,6 +20,8 @@ CALLS = {"function_call", "custom_tool_call", "tool_search_call", "local_shell_c
 """Item types that are calls with an output of their own."""
 NAMED = {"function_call", "custom_tool_call"}
 """Those that name their tool."""
+_MAY_LACK_ID = {"tool_search_call", "tool_search_output", "local_shell_call"}
+"""Items that a server has run itself, or of old (`call_id: null` in the types of Codex 0.169)."""
 OUTPUTS = {f"{call}_output" for call in CALLS} | {"tool_search_output"}
 _ROLES = {"user", "assistant", "system", "developer"}
 
@@ -87,11 +89,12 @@ def read_history(stored: list[Raw], given: Raw) -> History:
 
 
 def _check_reference(item: InputItem, stored: list[InputItem], where: str) -> None:
-    """A reference to an item of the stored chain stands for nothing new; any other leads nowhere."""
+    """A reference to an item of the stored chain stands for nothing new; one that is left beside leads nowhere."""
     if not item.id:
         raise missing(f"{where}.id")
     if not any(known.id == item.id for known in stored):
-        raise InvalidRequest(f"Item with id '{item.id}' not found.", f"{where}.id", "item_not_found")
+        text = f"Item with id '{item.id}' not found. Those of responses with 'store': false are not kept."
+        raise InvalidRequest(text, f"{where}.id", "item_not_found")
 
 
 def _given(given: Raw) -> list[InputItem]:
@@ -111,12 +114,20 @@ def _check(item: InputItem, where: str) -> None:
             raise missing(f"{where}.content")
     elif item.type in CALLS or item.type in OUTPUTS:
         # Empty ones are damage that other gateways left in a thread (cc-switch#4341): mended, or told by `strict`.
-        if item.call_id is None:
+        if item.call_id is None and item.type not in _MAY_LACK_ID and not is_report(item):
             raise missing(f"{where}.call_id")
         if item.type in NAMED and item.name is None:
             raise missing(f"{where}.name")
     elif not item.type:
         raise missing(f"{where}.type")
+
+
+def is_report(item: InputItem) -> bool:
+    """Whether an output answers no call but names the tool that speaks.
+
+    Codex 0.169 tells the objective of a goal so, and what a client gives with a turn (`turn/start` with `toolOutput`).
+    """
+    return item.type in OUTPUTS and item.call_id is None and bool(item.name)
 
 
 def _paired(items: list[InputItem]) -> History:
@@ -131,7 +142,7 @@ def _paired(items: list[InputItem]) -> History:
             for output in early.pop(call_id, []):
                 history.outputs[n] = items[output]
                 history.used.add(output)
-        elif item.type in OUTPUTS:
+        elif item.type in OUTPUTS and not is_report(item):
             call = latest.get(call_id)
             if call is None:
                 early.setdefault(call_id, []).append(n)

@@ -39,6 +39,7 @@ class ItemsReader:
         self._any_text = False
         self.calls: list[GatheredCall] = []
         self.details: list[dict[str, Any]] = []
+        self.leaked_thought = False
         self.fault: Fault | None = None
         self.ended = False
 

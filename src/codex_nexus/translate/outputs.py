@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import UNSET, Raw
 
-from codex_nexus.translate.tools import DeclaredTool, is_object, is_patch, mended_input, unwrapped_input
+from codex_nexus.translate.envelope import is_patch, mended_input
+from codex_nexus.translate.tools import DeclaredTool, is_object, unwrapped_input
 from codex_nexus.translate.unwrap import Unwrapper
 from codex_nexus.wire import events as ev
 from codex_nexus.wire.events import Event

@@ -37,6 +37,14 @@ def has_text(part: ContentPart) -> bool:
     return part.type in TEXTS and codec.is_text(part.text) and not says_nothing(part.text)
 
 
+def told_text(part: ContentPart) -> Text | None:
+    """What an agent or a tool tells in this part; what Codex calls encrypted is plain text on other houses' models."""
+    if has_text(part):
+        return part.text
+    sealed = part.encrypted_content
+    return sealed if codec.is_text(sealed) and not says_nothing(sealed) else None
+
+
 def assistant_text(part: ContentPart) -> Text | None:
     """What the assistant said in this part; a refusal was said as well."""
     if has_text(part):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
 from codex_nexus.translate.answer_form import response_format
 from codex_nexus.translate.choice import ToolWish, offered, tool_wish
@@ -18,7 +18,6 @@ from codex_nexus.translate.tools import DeclaredTool, ToolTable
 from codex_nexus.translate.transcript import to_messages
 from codex_nexus.wire import chat, codec
 from codex_nexus.wire.chat import CreateChatCompletion
-from codex_nexus.wire.codec import Text
 from codex_nexus.wire.create import CreateResponse
 
 
@@ -59,7 +58,7 @@ def to_chat(
     tools, choice = offered(table, wish, dialect, thinks=thinking.on is not False)
     form, note = response_format(create.text.format if create.text else None, dialect, tools=bool(tools))
     head = [codec.to_text(create.instructions)] if create.instructions else []
-    request = CreateChatCompletion(model=model, messages=to_messages(history, head, table, dialect))
+    request = CreateChatCompletion(model=model, messages=to_messages(history, head, note, table, dialect))
     if tools:
         request.tools = cast("Any", tools)
         request.tool_choice = choice
@@ -70,8 +69,6 @@ def to_chat(
     _put_limit(request, create.max_output_tokens, dialect)
     put_thinking(request, thinking, dialect)
     request.response_format = form
-    if note is not None:
-        _add_to_system(request, note)
     _put_hints(request, create)
     _drop(request, dialect)
     return request
@@ -110,14 +107,6 @@ def _put_hints(request: CreateChatCompletion, create: CreateResponse) -> None:
     request.prompt_cache_key = create.prompt_cache_key or UNSET
     request.user = create.user or UNSET
     request.verbosity = create.text.verbosity if create.text and create.text.verbosity else UNSET
-
-
-def _add_to_system(request: CreateChatCompletion, note: Text) -> None:
-    first = request.messages[0]
-    if first.role == "system" and isinstance(first.content, Raw):
-        first.content = codec.join_texts([first.content, note])
-    else:
-        request.messages.insert(0, chat.Message("system", note))
 
 
 _RARE = ("prompt_cache_key", "user", "verbosity")

@@ -7,7 +7,16 @@ from msgspec import Raw
 
 from codex_nexus.translate.dialect import Dialect
 from codex_nexus.translate.history import content_parts
-from codex_nexus.translate.parts import NO_VISION, TEXTS, PartReader, Piece, content_of, has_text, omitted, says_nothing
+from codex_nexus.translate.parts import (
+    NO_VISION,
+    TEXTS,
+    PartReader,
+    Piece,
+    content_of,
+    omitted,
+    says_nothing,
+    told_text,
+)
 from codex_nexus.translate.tools import ToolTable, declared
 from codex_nexus.wire import codec
 from codex_nexus.wire.codec import Text
@@ -61,8 +70,8 @@ class ResultReader:
     def _pieces(self, output: Raw, where: str) -> list[Piece]:
         pieces: list[Piece] = []
         for n, part in enumerate(content_parts(output, where)):
-            if has_text(part):
-                pieces.append(Piece(part.text))
+            if (text := told_text(part)) is not None:
+                pieces.append(Piece(text))
             elif part.type == "input_image":
                 pieces.append(self._parts.image(part, f"{where}[{n}]"))
             elif part.type not in TEXTS:

@@ -23,7 +23,8 @@ from codex_nexus.translate.tools import ToolTable, is_cut
 from codex_nexus.wire import codec
 from codex_nexus.wire import events as ev
 from codex_nexus.wire.events import Event
-from codex_nexus.wire.items import CompactionItem, ItemStatus, OutputItem, ReasoningItem
+from codex_nexus.wire.ids import output_item_id
+from codex_nexus.wire.items import CompactionItem, ItemStatus, OutputItem
 from codex_nexus.wire.responses import IncompleteDetails, Response, ResponseFault, ResponseUsage
 
 NewId = Callable[[str], str]
@@ -73,10 +74,9 @@ class ResponseStream:
         """Whether a JSON answer is told whole: nobody enforces its form, or the client has no use for its pieces."""
         return self.wishes.json and (self._client.whole_json or not enforced)
 
-    @property
-    def thought(self) -> bool:
-        """Reasoning was told."""
-        return any(isinstance(item, (ReasoningItem, ReasoningBuilder)) for item in (*self.response.output, self._open))
+    def tells(self, *kinds: type[OutputItem | Builder]) -> bool:
+        """Whether an item of these kinds was told, or is being built."""
+        return any(isinstance(item, kinds) for item in (*self.response.output, self._open))
 
     def start(self) -> list[Event]:
         """The two events before everything else."""
@@ -119,10 +119,12 @@ class ResponseStream:
         return self._begin(builder) + builder.append_refusal(text)
 
     def _message(self) -> MessageBuilder:
-        return MessageBuilder(self._new_id("msg"), self._next_index(), self.logprobs)
+        return MessageBuilder(*self._next("msg"), self.logprobs)
 
-    def _next_index(self) -> int:
-        return len(self.response.output) + (self._open is not None)
+    def _next(self, prefix: str) -> tuple[str, int]:
+        """The id and the index of the next item."""
+        index = len(self.response.output) + (self._open is not None)
+        return output_item_id(prefix, self.response.id, index), index
 
     def _thought(self, text: str) -> list[Event]:
         if isinstance(self._open, ReasoningBuilder):
@@ -132,7 +134,7 @@ class ResponseStream:
 
     def _reasoning(self) -> ReasoningBuilder:
         hidden = self._client.summary_instead and self.wishes.summary
-        return ReasoningBuilder(self._new_id("rs"), self._next_index(), content=not hidden, summary=self.wishes.summary)
+        return ReasoningBuilder(*self._next("rs"), content=not hidden, summary=self.wishes.summary)
 
     def _begin(self, builder: Builder) -> list[Event]:
         events = self._close("completed")
@@ -178,7 +180,7 @@ class ResponseStream:
 
     def _call_builder(self, call: GatheredCall) -> CallBuilder:
         tool = self.table.called(call.name)
-        return CallBuilder(self._new_id(_PREFIX[tool.kind]), self._next_index(), self._call_id(call), tool)
+        return CallBuilder(*self._next(_PREFIX[tool.kind]), self._call_id(call), tool)
 
     def _call_id(self, call: GatheredCall) -> str:
         if not call.id or call.id in self._call_ids:
@@ -194,8 +196,8 @@ class ResponseStream:
 
     def summarise(self, text: str) -> list[Event]:
         """The whole answer as one compaction item."""
-        item = CompactionItem(self._new_id("cmp"), seal(Sealed("summary", text=text)))
-        index = len(self.response.output)
+        name, index = self._next("cmp")
+        item = CompactionItem(name, seal(Sealed("summary", text=text)))
         self.response.output.append(item)
         return [
             ev.OutputItemAdded(output_index=index, item=CompactionItem(item.id, "", "in_progress")),

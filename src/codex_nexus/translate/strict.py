@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from codex_nexus.errors import InvalidRequest
-from codex_nexus.translate.history import CALLS, NAMED, OUTPUTS, History, content_parts
+from codex_nexus.translate.history import CALLS, NAMED, OUTPUTS, History, content_parts, is_report
 from codex_nexus.translate.parts import TEXTS
 from codex_nexus.wire import codec
 from codex_nexus.wire.create import CreateResponse, invalid_field, missing
@@ -86,7 +86,7 @@ def _check_items(history: History) -> None:
     if any(item.type not in OUTPUTS for _, item in brought):
         return
     for n, item in brought:
-        if n not in history.used:
+        if n not in history.used and not is_report(item):
             raise InvalidRequest(
                 f"No tool call found for function call output with call_id {item.call_id}.", "input", None
             )

@@ -13,18 +13,35 @@ _TAGS = {
 """How models mark their reasoning when the server does not part it from the answer."""
 
 
+LONE_END = "</think>"
+"""Ends a thought that the prompt opened: then the answer has no opening tag."""
+
+
 class ThinkSplitter:
     """Splits a leading `<think>...</think>` off the answer, tags cut anywhere. Later tags are plain text."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, inside: bool = False) -> None:
+        """A splitter; `inside`: the prompt has opened the block, so the answer begins with the thought."""
         self._state: Literal["start", "opened", "inside", "after", "outside"] = "start"
+        self._inside_first = inside
         self._closing = ""
         self._held = ""
+        self._untagged: list[str] = []
+
+    @property
+    def untagged(self) -> str:
+        """Thoughts that no tag began or ended: perhaps they are the answer."""
+        return "".join(self._untagged)
 
     @property
     def thinking(self) -> bool:
         """What comes now is none of the plain text."""
         return self._state in ("opened", "inside", "after")
+
+    def part(self) -> None:
+        """The server parts thoughts from the text itself: a text that begins now is none."""
+        if self._state == "start":
+            self._inside_first = False
 
     def feed(self, text: str) -> tuple[str, str]:
         """The thought and the plain text that this piece completes."""
@@ -44,7 +61,11 @@ class ThinkSplitter:
     def close(self) -> tuple[str, str]:
         """What was held back at the end of the answer; white space alone is no answer."""
         held, self._held = self._held, ""
-        return (held, "") if self._state == "inside" else ("", "" if held.isspace() else held)
+        if self._state == "start" and self._inside_first and not held.isspace():
+            self._state = "inside"
+        if self._state == "inside":
+            return self._thought(held)
+        return "", "" if held.isspace() else held
 
     def _start(self, text: str) -> tuple[str, str]:
         head = text.lstrip()
@@ -55,11 +76,15 @@ class ThinkSplitter:
         if any(opening.startswith(head) for opening in _TAGS):
             self._held = text
             return "", ""
+        if self._inside_first:
+            self._state, self._closing = "inside", LONE_END
+            return self._inside(text)
         self._state = "outside"
         return "", text
 
     def _opened(self, text: str) -> tuple[str, str]:
         """The first line break after the tag belongs to the tag."""
+        self._inside_first = False
         if not text:
             return "", ""
         self._state = "inside"
@@ -68,11 +93,16 @@ class ThinkSplitter:
     def _inside(self, text: str) -> tuple[str, str]:
         thought, found, rest = text.partition(self._closing)
         if found:
-            self._state = "after"
+            self._state, self._untagged = "after", []
             return self._after(thought, rest)
         keep = _overlap(text, self._closing)
         self._held = text[len(text) - keep :]
-        return text[: len(text) - keep], ""
+        return self._thought(text[: len(text) - keep])
+
+    def _thought(self, text: str) -> tuple[str, str]:
+        if self._inside_first and text:
+            self._untagged.append(text)
+        return text, ""
 
     def _after(self, thought: str, text: str) -> tuple[str, str]:
         rest = text.lstrip("\r\n")

@@ -237,23 +237,6 @@ def _bared(tool: DeclaredTool) -> DeclaredTool:
     return msgspec.structs.replace(tool, parameters=b"", description=said)
 
 
-_MARKER = re.compile(r"^(\*\*\* (?:Begin|End) Patch) \*\*\*[ \t]*$", re.MULTILINE)
-_FENCE = re.compile(r"\A\s*```[\w-]*\n(?P<body>.*?)\n?```\s*\Z", re.DOTALL)
-
-
-def is_patch(tool: DeclaredTool) -> bool:
-    """Whether the tool's grammar is that of a patch envelope."""
-    return "*** Begin Patch" in tool.grammar
-
-
-def mended_input(tool: DeclaredTool, text: str) -> str:
-    """The input of a custom call, freed of habits that its grammar does not allow: a fence, decorated markers."""
-    if not is_patch(tool):
-        return text
-    fenced = _FENCE.match(text)
-    return _MARKER.sub(r"\1", fenced.group("body") if fenced else text)
-
-
 def unwrapped_input(arguments: str) -> str:
     """The text that a model put into the arguments of a custom tool's function; not an object: the text itself."""
     try:

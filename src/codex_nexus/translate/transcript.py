@@ -4,7 +4,8 @@ Theory of operation. Items are walked once. Consecutive reasoning, assistant tex
 (a *block*); it ends at the first output, user or developer item. At its end the block is written: the assistant
 message, one tool message for each call in call order wherever its output stood, then the pictures of those outputs as a
 user message. So calls and results are adjacent and complete by construction. The first developer items make the one
-system message; later ones follow the dialect. Texts stay encoded throughout (`codec.Text`).
+system message, or the beginning of the first user message; later ones follow the dialect. Texts stay encoded
+throughout (`codec.Text`).
 
 What a single message says is the business of other rooms: `parts`, `calls`, `results`, `replay`.
 """
@@ -17,8 +18,8 @@ from msgspec import UNSET, Raw, Struct
 
 from codex_nexus.translate.calls import CallWriter
 from codex_nexus.translate.dialect import Dialect
-from codex_nexus.translate.history import CALLS, OUTPUTS, History, content_parts
-from codex_nexus.translate.parts import PartReader, Piece, assistant_text, content_of, has_text, says_nothing
+from codex_nexus.translate.history import CALLS, OUTPUTS, History, content_parts, is_report
+from codex_nexus.translate.parts import PartReader, Piece, assistant_text, content_of, has_text, says_nothing, told_text
 from codex_nexus.translate.replay import Replayer
 from codex_nexus.translate.results import ResultReader
 from codex_nexus.translate.sealed import unseal
@@ -28,7 +29,7 @@ from codex_nexus.wire.chat import Message
 from codex_nexus.wire.codec import Text
 from codex_nexus.wire.items import InputItem
 
-ORPHAN = codec.to_text("[result of an earlier tool call]")
+ORPHAN = "[result of an earlier tool call]"
 CONTINUE = codec.to_text("Continue.")
 BRIDGE = codec.to_text("OK.")
 SUMMARISE = codec.to_text(
@@ -50,17 +51,28 @@ class _Block(Struct):
     calls: list[int] = []
 
 
-def to_messages(history: History, head: list[Text], table: ToolTable, dialect: Dialect) -> list[Message]:
-    """The messages; `head` are texts that lead the system message (instructions).
+def to_messages(
+    history: History, head: list[Text], note: Text | None, table: ToolTable, dialect: Dialect
+) -> list[Message]:
+    """The messages.
+
+    Args:
+        history: the items.
+        head: texts that lead all others (instructions).
+        note: stands behind all texts of the head.
+        table: names of the tools.
+        dialect: of the server.
 
     Raises:
         InvalidRequest: a content part cannot be sent to any Chat Completions provider; `param` names it.
     """
-    return _Writer(history, head, table, dialect).written()
+    return _Writer(history, head, note, table, dialect).written()
 
 
 class _Writer:
-    def __init__(self, history: History, head: list[Text], table: ToolTable, dialect: Dialect) -> None:
+    def __init__(
+        self, history: History, head: list[Text], note: Text | None, table: ToolTable, dialect: Dialect
+    ) -> None:
         self._history = history
         self._dialect = dialect
         self._parts = PartReader(dialect, history.described)
@@ -68,24 +80,43 @@ class _Writer:
         self._results = ResultReader(self._parts, table, dialect)
         self._replayer = Replayer(dialect)
         self._head = list(head)
+        self._note = [] if note is None else [note]
         self._messages: list[Message] = []
         self._block = _Block()
         self._user: list[Piece] = []
         self._user_is_tagged = False
+        self._first_user: list[Piece] = []
         self._begun = False
 
     def written(self) -> list[Message]:
         for n, item in enumerate(self._history.items):
             self._item(n, item)
         self._close_block()
+        if not self._user and (not self._messages or self._messages[-1].role == "assistant"):
+            self._user = [Piece(CONTINUE)]
         self._close_user()
-        if not self._messages or self._messages[-1].role == "assistant":
-            self._messages.append(Message("user", CONTINUE))
-        elif not any(message.role == "user" for message in self._messages):
-            self._messages.insert(0, Message("user", CONTINUE))
-        if self._head:
-            self._messages.insert(0, Message("system", codec.join_texts(self._head)))
+        head = [*self._head, *self._note]
+        if self._dialect.system == "first_user":
+            self._put_into_first_user(head)
+            head = []
+        self._begin_with_user()
+        if head:
+            self._messages.insert(0, Message("system", codec.join_texts(head)))
         return self._messages
+
+    def _put_into_first_user(self, head: list[Text]) -> None:
+        if not head:
+            return
+        if self._messages[0].role != "user":
+            self._messages.insert(0, Message("user", _tagged(head)))
+            return
+        self._messages[0].content = content_of([Piece(_tagged(head)), *self._first_user])
+
+    def _begin_with_user(self) -> None:
+        """Somebody must have asked something, and where roles alternate the user begins."""
+        roles = [message.role for message in self._messages]
+        if "user" not in roles or (self._dialect.merge_users and roles[0] == "assistant"):
+            self._messages.insert(0, Message("user", CONTINUE))
 
     def _item(self, n: int, item: InputItem) -> None:
         kind = item.type or ""
@@ -99,7 +130,8 @@ class _Writer:
         elif kind in OUTPUTS:
             self._output(n, item)
         elif kind == "agent_message":
-            texts = _agent_texts(item, f"input[{n}].content")
+            said = [told_text(part) for part in content_parts(item.content, f"input[{n}].content")]
+            texts = [text for text in said if text is not None]
             self._add_user([Piece(codec.join_texts(texts, "\n"))] if texts else [])
         elif kind == "compaction":
             self._compaction(item)
@@ -122,7 +154,9 @@ class _Writer:
         if n in self._history.used:
             return
         said, images = self._results.in_words(item, f"input[{n}].output")
-        self._add_user([Piece(codec.join_texts([ORPHAN, said], "\n")), *images])
+        teller = ".".join(name for name in (item.namespace, item.name) if name)
+        head = codec.to_text(f"[told by {teller}]" if is_report(item) else ORPHAN)
+        self._add_user([Piece(codec.join_texts([head, said], "\n")), *images])
 
     def _compaction(self, item: InputItem) -> None:
         sealed = unseal(item.encrypted_content, "summary")
@@ -142,10 +176,9 @@ class _Writer:
             self._close_user()
             self._messages.append(Message("system", codec.join_texts(texts)))
             return
-        tagged = codec.join_texts([_OPEN_TAG, codec.join_texts(texts), _CLOSE_TAG], "\n")
         if self._user and not self._user_is_tagged and not self._dialect.merge_users:
             self._close_user()
-        self._user.append(Piece(tagged))
+        self._user.append(Piece(_tagged(texts)))
         self._user_is_tagged = True
 
     def _add_user(self, pieces: list[Piece]) -> None:
@@ -163,6 +196,8 @@ class _Writer:
             return
         pieces, self._user = self._user, []
         self._user_is_tagged = False
+        if not self._messages:
+            self._first_user = pieces
         if self._dialect.tool_to_user_bridge and self._messages and self._messages[-1].role == "tool":
             self._messages.append(Message("assistant", BRIDGE))
         self._messages.append(Message("user", content_of(pieces)))
@@ -207,11 +242,6 @@ class _Writer:
                 return Raw(b'[{"type":"text","text":""}]')
 
 
-def _agent_texts(item: InputItem, where: str) -> list[Text]:
-    texts: list[Text] = []
-    for part in content_parts(item.content, where):
-        if has_text(part):
-            texts.append(part.text)
-        elif codec.is_text(part.encrypted_content) and not says_nothing(part.encrypted_content):
-            texts.append(part.encrypted_content)
-    return texts
+def _tagged(texts: list[Text]) -> Text:
+    """Words of the developer as a user's message holds them."""
+    return codec.join_texts([_OPEN_TAG, codec.join_texts(texts), _CLOSE_TAG], "\n")

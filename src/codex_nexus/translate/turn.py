@@ -26,12 +26,13 @@ from codex_nexus.translate.answer_form import enforced
 from codex_nexus.translate.chat_reader import ChatReader
 from codex_nexus.translate.choice import callable_tools, tool_wish
 from codex_nexus.translate.clients import Client
-from codex_nexus.translate.deltas import Delta, Ending, Text
+from codex_nexus.translate.deltas import Delta, Ending, GatheredCall, Text
 from codex_nexus.translate.dialect import DEFAULT, Dialect
 from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.gathered import json_in
 from codex_nexus.translate.history import History
 from codex_nexus.translate.items_reader import ItemsReader
+from codex_nexus.translate.outputs import MessageBuilder, ReasoningBuilder
 from codex_nexus.translate.pictures import pictures
 from codex_nexus.translate.request import to_body
 from codex_nexus.translate.rescue import Rescue
@@ -41,7 +42,7 @@ from codex_nexus.translate.usage import estimated_usage
 from codex_nexus.wire import codec
 from codex_nexus.wire.create import CreateResponse
 from codex_nexus.wire.events import Event
-from codex_nexus.wire.items import OutputItem, message_text
+from codex_nexus.wire.items import MessageItem, OutputItem, ReasoningItem, message_text
 from codex_nexus.wire.responses import Response, ResponseUsage, echoed
 from codex_nexus.wire.sse import SseDecoder
 
@@ -90,10 +91,14 @@ class Turn:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the log should say of the answer: `leaked_tool_markup`, or `rescued_tool_call` when it was mended."""
+        """What the log should say of the answer.
+
+        `leaked_tool_markup`, or `rescued_tool_call` when it was mended; `leaked_thought`: reasoning stood in the text.
+        """
+        thought = ("leaked_thought",) if self._reader.leaked_thought else ()
         if self._rescue is None or not (self._rescue.leaked or self._rescue.calls):
-            return ()
-        return ("rescued_tool_call" if self._rescue.calls else "leaked_tool_markup",)
+            return thought
+        return ("rescued_tool_call" if self._rescue.calls else "leaked_tool_markup", *thought)
 
     def pictures(self) -> dict[str, Raw]:
         """The images of the conversation by key, the latest first."""
@@ -191,14 +196,25 @@ class Turn:
                 events += self._stream.summarise(text.strip())
         elif text:
             events += self._stream.receive([Text(json_in(text) if outcome == "completed" else text)])
+        outcome, calls = self._callable(outcome, calls)
         return events + self._stream.finish(outcome, calls, reader.usage or self._estimated, details, now)
+
+    def _callable(
+        self, outcome: Ending | Fault, calls: list[GatheredCall]
+    ) -> tuple[Ending | Fault, list[GatheredCall]]:
+        """How the answer ends and its calls; a call of a tool although none was offered counts for nothing."""
+        if not calls or self._create.tools != [] or not self._client.no_calls_unasked:
+            return outcome, calls
+        if outcome == "completed" and not self._stream.tells(MessageItem, MessageBuilder):
+            outcome = Fault("invalid_tool_call", f"The model called '{calls[0].name}' where it was to answer in words")
+        return outcome, []
 
     def _of_silence(self, fault: Fault) -> Ending | Fault:
         def body() -> bytes:
             return to_body(self._create, self._history, self._declared, self._dialect, self._model)
 
         too_long = silence.overflow(self._dialect, self._reader.usage, body)
-        if too_long is not None or not self._stream.thought:
+        if too_long is not None or not self._stream.tells(ReasoningItem, ReasoningBuilder):
             return too_long or fault
         self.only_thought = not self.asked_again
         return silence.thoughts_only(again=self.asked_again)
