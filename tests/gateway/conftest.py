@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from codex_nexus.gateway import live
 from codex_nexus.providers.catalogue import Catalogue
 from codex_nexus.sessions.sqlite import SqliteStore
 from codex_nexus.sessions.store import SessionStore
@@ -65,3 +66,12 @@ async def serve(upstream: Upstream, store: SessionStore) -> AsyncIterator[Serve]
 async def gateway(serve: Serve) -> Served:
     """A gateway before the scripted provider, with nothing else configured."""
     return await serve()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that acts after parts of a second."""
+    monkeypatch.setattr(live, "TICK_S", 0.02)
+    monkeypatch.setattr(live, "GRACE_S", 0.15)
+    monkeypatch.setattr(live, "HEARTBEAT_S", 0.1)
+    monkeypatch.setattr(live, "SETTLE_S", 0.15)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from codex_nexus import __version__
+from codex_nexus.errors import InvalidRequest, NexusError, NoKey, RequestTooLarge
 from codex_nexus.gateway import models
 from codex_nexus.gateway.replies import UpstreamError, client_of, fault_shape
 from codex_nexus.translate.clients import CODEX as CODEX_CLIENT
@@ -17,6 +18,7 @@ from codex_nexus.translate.faults import Fault
 from tests.gateway.conftest import Serve
 from tests.serving import CODEX, Served
 from tests.upstream import Upstream, finish, sse, text
+from tests.waiting import PATIENCE
 
 HELLO = sse([text("hi"), finish()])
 QUESTION: dict[str, Any] = {"model": "gpt-5", "input": "hi", "messages": [{"role": "user", "content": "hi"}]}
@@ -159,7 +161,7 @@ async def test_an_old_client_is_told_the_end_of_a_stream_by_the_end_of_its_conne
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.listener.port)
     writer.write(b"POST %s HTTP/1.0\r\nConnection: keep-alive\r\n" % path.encode())
     writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
-    answer = await asyncio.wait_for(reader.read(-1), 5)
+    answer = await asyncio.wait_for(reader.read(-1), PATIENCE)
     writer.close()
     assert answer.endswith(b"data: [DONE]\n\n")
     assert b"chunked" not in answer.partition(b"\r\n\r\n")[0]
@@ -256,3 +258,10 @@ def test_only_codes_that_clients_act_on_replace_the_providers_own(
     for client, told in ((PLAIN_CLIENT, plain), (CODEX_CLIENT, codex)):
         status, shape = fault_shape(UpstreamError(fault), client)
         assert (status, shape.type, shape.code) == told
+
+
+@pytest.mark.parametrize("error", [InvalidRequest("x", "input[0]"), RequestTooLarge("x"), NoKey("x")], ids=type)
+def test_codex_is_told_its_own_mistakes_once_and_in_words(error: NexusError) -> None:
+    status, shape = fault_shape(error, CODEX_CLIENT)
+    assert (status, shape.message, shape.param, shape.code) == (400, "x", error.param, "invalid_prompt")
+    assert fault_shape(error, PLAIN_CLIENT)[0] == error.status

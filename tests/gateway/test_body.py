@@ -14,10 +14,12 @@ import pytest
 import zstandard
 
 from codex_nexus.errors import RequestError, RequestTooLarge
+from codex_nexus.gateway import body as uploads
 from codex_nexus.gateway.body import unpacked
 from tests.gateway.conftest import Serve
 from tests.serving import Served
 from tests.upstream import Upstream, finish, sse, text
+from tests.waiting import PATIENCE
 
 HELLO = sse([text("hi"), finish()])
 BODY = json.dumps({"model": "gpt-5", "input": "héllo " * 100}).encode()
@@ -208,3 +210,50 @@ async def test_the_gateway_is_well_after_bad_bodies(serve: Serve, upstream: Upst
     for body, packing in ((question(3 * MIB), ""), (BOMBS["zstd"], "zstd"), (b"x", "br"), (b"x", "gzip")):
         await gateway.ask("POST", "/v1/responses", body, {"Content-Encoding": packing})
     assert (await gateway.stream()).text == "hi"
+
+
+# --- uploads that stop
+
+HEAD = b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n%b\r\n\r\n"
+STOPPED = {
+    "in the middle": (b"Content-Length: 100", b'{"mod'),
+    "before its first byte": (b"Content-Length: 100", b""),
+    "in a chunk that is broken": (b"Transfer-Encoding: chunked", b'5\r\n{"mod\r\nZZ\r\nxx\r\n'),
+}
+
+
+@pytest.mark.parametrize("path", [b"/v1/responses", b"/v1/chat/completions", b"/v1/conversations"])
+@pytest.mark.parametrize("case", STOPPED)
+async def test_an_upload_that_stops_is_ended(
+    gateway: Served, path: bytes, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "IDLE_S", 0.3)
+    header, sent = STOPPED[case]
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.listener.port)
+    try:
+        writer.write(HEAD % (path, header))
+        async with asyncio.timeout(PATIENCE):
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(sent)
+            head = await reader.readuntil(b"\r\n\r\n")
+            said = await reader.readuntil(b"}}")
+    finally:
+        writer.close()
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in head.lower()
+    assert json.loads(said)["error"]["code"] == "request_timeout"
+
+
+async def test_an_upload_that_is_slow_is_waited_for(
+    gateway: Served, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "IDLE_S", 2.0)
+    upstream.script(HELLO)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(BODY), len(BODY) // 12):
+            yield BODY[start : start + len(BODY) // 12]
+            await asyncio.sleep(0.2)
+
+    async with gateway.client.post(gateway.url + "/v1/responses", data=pieces()) as response:
+        assert response.status == 200

@@ -50,6 +50,15 @@ def has_a_late_system(sent: SENT) -> bool:
     return any(message["role"] == "system" for message in sent["messages"][1:])
 
 
+def has_system(sent: SENT) -> bool:
+    return any(message["role"] == "system" for message in sent["messages"])
+
+
+def breaks_alternation(sent: SENT) -> bool:
+    """As the templates of models without a role system say it: the user has every second turn, from the first on."""
+    return any((message["role"] == "user") != (n % 2 == 0) for n, message in enumerate(sent["messages"]))
+
+
 def has_typeless_properties(sent: SENT) -> bool:
     return any(
         "type" not in tool["function"]["parameters"]["properties"].get("x", {"type": 1}) for tool in sent["tools"]
@@ -115,6 +124,7 @@ FORCED = {"input": [USER], "tools": [LOOK], "tool_choice": {"type": "function", 
 TOOLS = {"input": [USER], "tools": [LOOK]}
 OLD_CALL = {"input": CALLED, "tools": [LOOK]}
 LATE = {"input": [USER, {"type": "message", "role": "developer", "content": "Be brief."}, USER]}
+TOLD = {"input": [USER], "instructions": "Be kind."}
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
 FORM = {"input": [USER], "text": {"format": {"type": "json_schema", "name": "n", "schema": SCHEMA}}}
 LONG = {"input": [USER], "max_output_tokens": 50000}
@@ -136,6 +146,24 @@ CASES = {
     "system, MiniMax": Case("minimax-refuses-role-system", has_a_late_system, LATE, {"system": "inline"}),
     "system, llama.cpp as 500": Case(
         "llamacpp-template-refuses-system-as-500", has_a_late_system, LATE, {"system": "inline"}
+    ),
+    "no system, Gemma": Case("System role not supported", has_system, LATE | TOLD),
+    "no system, Mistral 7B": Case("Only user and assistant roles are supported!", has_system, TOLD),
+    "no system, Google": Case(
+        "Developer instruction is not enabled for models/gemma-3-27b-it", has_system, TOLD | {"input": "Look."}
+    ),
+    "no system, MiniMax": Case("minimax-refuses-role-system", has_system, LATE | TOLD),
+    "no system, said as alternation": Case(
+        "Conversation roles must alternate user/assistant/user/assistant/...", breaks_alternation, LATE | TOLD
+    ),
+    "ids, Mistral": Case(
+        "mistral-tool-call-id-length", lambda sent: any(len(call["tool_calls"][0]["id"]) != 9 for call in calls(sent)),
+        OLD_CALL,
+    ),
+    "ids, Claude": Case(
+        "messages.1.content.0.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'",
+        lambda sent: any("." in call["tool_calls"][0]["id"] for call in calls(sent)),
+        {"input": json.loads(json.dumps(CALLED).replace("c1", "functions.look:1")), "tools": [LOOK]},
     ),
     "limit, Ark": Case("ark-max-tokens-above-maximum", asks_for_more_than(32768), LONG),
     "limit beside the prompt, vLLM": Case(

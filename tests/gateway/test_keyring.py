@@ -7,7 +7,7 @@ import pytest
 from codex_nexus.gateway.keyring import Keyring
 from codex_nexus.translate.faults import Fault
 from tests.gateway.conftest import Serve
-from tests.gateway.test_upstream import HELLO, by_key, error, pool, shown
+from tests.gateway.refusals import HELLO, by_key, error, pool, shown
 from tests.upstream import Answer, Upstream, status
 
 RATE = Fault("rate_limit", "slow down")

@@ -10,8 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families as plain_met
 from codex_nexus.gateway.metrics import Metrics
 from codex_nexus.gateway.traffic import Traffic
 from tests.gateway.conftest import Serve
-from tests.serving import CODEX, Served, until
+from tests.serving import CODEX, Served
 from tests.upstream import Upstream, finish, sse, stall, status, text, usage
+from tests.waiting import until
 
 ANSWER = sse([text("a secret answer"), finish(), usage(prompt=100, completion=7, cached=60, thought=3)])
 OTHERS = {"X-Forwarded-For": "203.0.113.7"}

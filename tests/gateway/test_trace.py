@@ -13,8 +13,9 @@ from codex_nexus.gateway.cuts import MOST_BYTES
 from codex_nexus.gateway.trace import Trace, shown_url
 from codex_nexus.gateway.trace_view import document
 from tests.gateway.conftest import UPSTREAM_KEY, Serve
-from tests.serving import CODEX, Served, until
+from tests.serving import CODEX, Served
 from tests.upstream import Upstream, call, cut, finish, raw, sse, status, text, usage
+from tests.waiting import until
 from tests.worlds import providers
 
 HELLO = sse([text("a private "), text("answer"), finish(), usage(12, 5)])

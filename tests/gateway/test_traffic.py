@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+
+import pytest
 
 from codex_nexus.gateway.traffic import Traffic, TurnRecord
 from tests.gateway.conftest import Serve
-from tests.serving import CODEX, Served, until
+from tests.serving import CODEX, Served
 from tests.upstream import Upstream, cut, finish, sse, stall, status, text, usage
+from tests.waiting import until
 from tests.worlds import providers
 
 HELLO = sse([text("hi"), finish(), usage(12, 5, cached=3, thought=2)])
@@ -135,3 +139,28 @@ async def test_the_one_whose_fault_is_told_is_in_the_book(
     upstream.script(status(400, {"error": {"message": "bad request"}}))
     await gateway.create()
     assert (await last(gateway)).upstream == "first/a"
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent", "said"),
+    [
+        (None, "", ""),
+        ("high", "high", ", effort high,"),
+        ("xhigh", "high", ", effort xhigh sent as high,"),
+        ("x" * 99, "", f", effort {'x' * 20} not sent,"),
+    ],
+)
+async def test_the_effort_that_was_asked_for_and_what_was_sent_are_both_told(
+    serve: Serve, upstream: Upstream, caplog: pytest.LogCaptureFixture, asked: str | None, sent: str, said: str
+) -> None:
+    upstream.script(HELLO)
+    dialect = {"reasoning_param": "effort", "efforts": ["low", "high"]}
+    record = {"base_url": upstream.base_url, "default_model": "m", "dialect": dialect}
+    gateway = await serve(providers(one=record), provider="one")
+    with caplog.at_level(logging.INFO):
+        await gateway.stream(CODEX, **({"reasoning": {"effort": asked}} if asked else {}))
+    turn = await last(gateway)
+    assert (turn.effort, turn.effort_sent) == ((asked or "")[:20], sent)
+    assert upstream.requests[0].json.get("reasoning_effort", "") == sent
+    [line] = [text for text in caplog.messages if "completed" in text]
+    assert said in line if said else "effort" not in line

@@ -25,6 +25,7 @@ from codex_nexus.sessions.usage import Spent, Usage
 from tests.gateway.conftest import Serve
 from tests.serving import CODEX, Served
 from tests.upstream import Upstream, cut, event, finish, raw, sse, status, text, usage
+from tests.waiting import PATIENCE, until
 from tests.worlds import providers, world
 
 HELLO = sse([text("Hello"), finish(), usage(1000, 50, cached=600, thought=10)])
@@ -172,7 +173,7 @@ async def test_nothing_is_counted_twice_or_lost_while_it_is_written(feeble: Feeb
     feeble.waits = asyncio.Event()
     one_turn(traffic)
     bringing = asyncio.create_task(usage_book.bring(feeble))
-    await asyncio.sleep(0.01)
+    await until(lambda: usage_book._under_way)
     one_turn(traffic)
     assert usage_book.today()["custom"].turns == 2
     bringing.cancel()  # as the service does at its end
@@ -257,7 +258,7 @@ async def test_codex_is_refused_before_the_provider_is_asked(
 ) -> None:
     served = await broke(budgets=budgets)
     reply = await served.create(CODEX, stream=True)
-    assert (reply.status, reply.error["code"]) == (400, "insufficient_quota")
+    assert (reply.status, reply.error["type"], reply.error["code"]) == (400, "insufficient_quota", "invalid_prompt")
     assert "Retry-After" not in reply.headers
     [(name, limits)] = budgets.items()
     assert f"'budgets.{name}.{next(iter(limits))}' in config.json" in reply.error["message"]
@@ -283,9 +284,9 @@ async def test_background_work_and_the_websocket_are_refused(broke: Broke, upstr
     assert (await served.create(background=True)).error["code"] == "insufficient_quota"
     async with served.client.ws_connect(served.url + "/v1/responses", headers=CODEX) as socket:
         await socket.send_json({"type": "response.create", "model": "m", "input": "hi"})
-        said = await socket.receive_json(timeout=5)
+        said = await socket.receive_json(timeout=PATIENCE)
     assert said["type"] == "error"
-    assert (said["status"], said["error"]["code"]) == (400, "insufficient_quota")
+    assert (said["status"], said["error"]["type"]) == (400, "insufficient_quota")
     assert upstream.requests == []
 
 
@@ -357,7 +358,7 @@ async def test_a_store_that_hangs_holds_no_turn_up(feeble: Feeble, upstream: Ups
     config = {"provider": "custom", "custom_upstream": upstream.base_url, "budgets": {"*": {"turns_per_day": 3}}}
     upstream.script(HELLO)
     try:
-        async with Served(world(config | {"api_key": "k"}), feeble) as served, asyncio.timeout(8):
+        async with Served(world(config | {"api_key": "k"}), feeble) as served, asyncio.timeout(PATIENCE):
             codes = [(await served.create(store=False)).status for _ in range(5)]
             feeble.waits.set()
     finally:

@@ -128,6 +128,7 @@ def why(reason: str) -> str:
         ("refused", "Eyes: slow, key *** (429)", 1),
         ("empty", "Eyes: The model gave no answer", 1),
         ("cut", "its answer broke off", 1),
+        ("nothing", "Eyes did not answer: it took the request (200) and then sent an empty body", 1),
         ("healed", "it takes no images", 1),
         ("blind", "it takes no such images itself", 0),
         ("address", "it takes no such images itself", 0),
@@ -145,6 +146,7 @@ async def test_a_failure_costs_a_line_and_the_note_says_why(
         "refused": [status(429, {"error": {"message": f"slow, key {KEY}"}})],
         "empty": [sse([finish()])],
         "cut": [cut([text("a re")])],
+        "nothing": [status(200)],
         "healed": [status(400, {"error": {"message": "image input is not supported"}}), sse([text("hm"), finish()])],
     }
     other_upstream.script(*answers.get(failure, [sse([text("x"), finish()])]))

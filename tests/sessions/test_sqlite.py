@@ -21,6 +21,7 @@ from codex_nexus.sessions.sqlite import SqliteStore
 from codex_nexus.sessions.store import StoredTurn
 from codex_nexus.sessions.usage import Place, Spent
 from tests.sessions.turns import OWNER, told, turn
+from tests.waiting import PATIENCE
 
 
 @contextlib.asynccontextmanager
@@ -141,7 +142,7 @@ async def test_readers_do_not_wait_for_writers(store: SqliteStore, path: Path) -
     await store.put(turn("r1"))
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert await asyncio.wait_for(told(store, "r1"), 1) == ["ask r1", "answer r1"]
+        assert await asyncio.wait_for(told(store, "r1"), sqlite._BUSY_S / 2) == ["ask r1", "answer r1"]
         other.execute("ROLLBACK")
 
 
@@ -229,8 +230,8 @@ async def test_a_fault_in_the_writer_does_not_end_it(store: SqliteStore) -> None
         raise ValueError("a fault of ours")
 
     with pytest.raises(ValueError, match="a fault of ours"):
-        await asyncio.wait_for(store._queued(faulty), 2)
-    await asyncio.wait_for(store.put(turn("r1")), 2)
+        await asyncio.wait_for(store._queued(faulty), PATIENCE)
+    await asyncio.wait_for(store.put(turn("r1")), PATIENCE)
     assert await store.resource("r1", OWNER) is not None
 
 
@@ -239,9 +240,9 @@ async def test_after_closing_there_are_only_errors(path: Path) -> None:
     await store.put(turn("r1"))
     await store.close()
     with pytest.raises(StoreError):
-        await asyncio.wait_for(store.put(turn("r2")), 2)
+        await asyncio.wait_for(store.put(turn("r2")), PATIENCE)
     with pytest.raises(StoreError):
-        await asyncio.wait_for(store.resource("r1", OWNER), 2)
+        await asyncio.wait_for(store.resource("r1", OWNER), PATIENCE)
     await store.close()
 
 
@@ -363,3 +364,24 @@ async def test_free_space_goes_back_to_the_disk(path: Path) -> None:
         await store.prune(100)
     size = path.stat().st_size  # noqa: ASYNC240
     assert size < 1_300_000  # about a MiB stays for what comes
+
+
+async def test_the_copy_of_a_file_is_of_the_version_before_also_when_another_process_changes_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_first_version(path)
+    monkeypatch.setattr(sqlite, "_BUSY_S", 0.1)
+    real, others = sqlite._back_up, list[None]()
+
+    def after_another(*args: Any) -> None:
+        if not others:
+            others.append(None)
+            with contextlib.suppress(StoreError):  # it has to wait, and waits in vain
+                SqliteStore(path)._reader.shutdown()
+        real(*args)
+
+    monkeypatch.setattr(sqlite, "_back_up", after_another)
+    async with opened(path):
+        pass
+    with contextlib.closing(sqlite3.connect(path.with_name("nexus.db.version-1.bak"))) as copy:
+        assert copy.execute("PRAGMA user_version").fetchone() == (1,)

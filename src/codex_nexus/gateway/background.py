@@ -47,16 +47,33 @@ class RecordDoor:
     live = False
     begun = at_once = keeps = True
 
-    def __init__(self, store: SessionStore, runner: str, kept: Callable[[Response], StoredTurn]) -> None:
+    def __init__(
+        self,
+        store: SessionStore,
+        runner: str,
+        kept: Callable[[Response], StoredTurn],
+        begun: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """A door for one response.
+
+        Args:
+            store: where it goes.
+            runner: this process, as others know it.
+            kept: the response as the store keeps it.
+            begun: is told its id as soon as the store knows it.
+        """
         self.headers: dict[str, str] = {}
         self.queued: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         """The response as it was when its work began to be stored."""
         self._store = store
         self._runner = runner
         self._kept = kept
+        self._begun = begun
         self._encoder = EventEncoder()
         self._waiting: list[bytes] = []
         self._first = 0
+        self._unsure: Batch | None = None
+        """A batch that the store may have kept or not; it is offered again as it was, and kept once."""
         self._ending: StoredTurn | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._lost = False
@@ -80,24 +97,26 @@ class RecordDoor:
     async def _begin(self, event: ev.ResponseCreated) -> None:
         event.response = msgspec.structs.replace(event.response, status="queued")
         await self._store.begin(self._kept(event.response), self._runner)
+        self._begun(event.response.id)
         self.queued.set_result(event.response)
 
     async def _flush_later(self) -> None:
         await asyncio.sleep(FLUSH_S)
         if self._ending is not None:
             return  # the rest is stored with the end
-        batch = self._batch()
         try:
-            if not await self._store.append(self._kept_id, batch):
-                self._lost = True
+            await self._append(self._unsure or self._batch())
         except StoreError as error:
             log.warning("events of %s cannot be stored yet: %s", self._kept_id, error.message)
-            self._waiting[:0] = batch.events
-            self._first = batch.first
             self._lost = self._lost or sum(map(len, self._waiting)) > _MOST_WAITING
         self._flushing = None
-        if self._waiting and self._ending is None and not self._lost:
+        if (self._waiting or self._unsure) and self._ending is None and not self._lost:
             self._flushing = asyncio.create_task(self._flush_later())
+
+    async def _append(self, batch: Batch) -> None:
+        self._unsure = batch
+        self._lost = not await self._store.append(self._kept_id, batch)
+        self._unsure = None
 
     @property
     def _kept_id(self) -> str:
@@ -118,6 +137,8 @@ class RecordDoor:
         batch, deadline = self._batch(), time.monotonic() + _INSIST_S
         while True:
             try:
+                if self._unsure is not None:
+                    await self._append(self._unsure)
                 await self._store.finish(self._ending, batch)
             except StoreError as error:
                 if time.monotonic() > deadline:
@@ -142,14 +163,18 @@ async def start(gateway: Gateway, asked: CreateResponse, asker: Asker, stored: l
         NexusError, UpstreamError: it cannot begin.
     """
     store, running = gateway.sure_store(), gateway.running
-    door = RecordDoor(store, running.name, lambda response: stored_turn(asked, response, asker.caller))
-    task = asyncio.create_task(_run(gateway, asked, asker, stored, door))
-    running.add(task)
-    response = await asyncio.shield(door.queued)
-    running.name_task(response.id, task)
-    if running.clock is None or running.clock.done():
-        running.clock = asyncio.create_task(_tell(gateway, store))
-    return response
+
+    def kept(response: Response) -> StoredTurn:
+        return stored_turn(asked, response, asker.caller)
+
+    def begun(response_id: str) -> None:
+        running.begin(response_id, store)
+        if running.clock is None or running.clock.done():
+            running.clock = asyncio.create_task(_tell(gateway))
+
+    door = RecordDoor(store, running.name, kept, begun)
+    running.add(asyncio.create_task(_run(gateway, asked, asker, stored, door)))
+    return await asyncio.shield(door.queued)
 
 
 async def _run(gateway: Gateway, asked: CreateResponse, asker: Asker, stored: list[Raw], door: RecordDoor) -> None:
@@ -167,17 +192,21 @@ async def _run(gateway: Gateway, asked: CreateResponse, asker: Asker, stored: li
         if not door.queued.done():
             door.queued.set_exception(error)
     finally:
+        if door.queued.done() and not door.queued.exception():
+            gateway.running.end(door.queued.result().id)
         await door.close()
 
 
-async def _tell(gateway: Gateway, store: SessionStore) -> None:
+async def _tell(gateway: Gateway) -> None:
     """Says once a second that this process lives, and stops what somebody cancelled."""
     running = gateway.running
-    while running.responses:
-        with contextlib.suppress(StoreError):
-            for name in await store.beat(running.name, running.responses):
-                _stop(gateway, name)
-        await store.changed("cancel", BEAT_S)
+    while stores := running.by_store():
+        for store, names in stores:
+            with contextlib.suppress(StoreError):
+                for name in await store.beat(running.name, names):
+                    _stop(gateway, name)
+        newest, _ = stores[-1]  # a word of the others is found with the next beat
+        await newest.changed("cancel", BEAT_S)
 
 
 def _stop(gateway: Gateway, response_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Callable
 
@@ -10,6 +11,8 @@ from aiohttp import web
 
 from codex_nexus.errors import RequestError, RequestTooLarge
 
+IDLE_S = 60.0
+"""So long the next piece of an upload may take. One that is broken in its chunks never comes."""
 _PIECE = 1 << 20
 _MEMBERS = 64
 """Each costs a copy of all that follows it."""
@@ -20,20 +23,35 @@ async def read_body(request: web.Request, limit: int) -> bytes:
 
     Raises:
         RequestTooLarge: it is larger than `limit` bytes, packed or unpacked.
-        RequestError: its packing is unknown or damaged.
+        RequestError: its packing is unknown or damaged, or it does not come.
     """
+    body = await _whole(request, limit)
+    packing = request.headers.get("Content-Encoding", "identity").lower()
+    return body if packing in ("identity", "") else unpacked(body, packing, limit)
+
+
+async def _whole(request: web.Request, limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
     pieces: list[bytes] = []
     size = 0
-    while piece := await request.content.readany():
-        size += len(piece)
-        if size > limit:
-            raise _too_large(limit)
-        pieces.append(piece)
-    body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-    packing = request.headers.get("Content-Encoding", "identity").lower()
-    return body if packing in ("identity", "") else unpacked(body, packing, limit)
+    now = asyncio.get_running_loop().time
+    try:
+        async with asyncio.timeout(IDLE_S) as patience:
+            while piece := await request.content.readany():
+                size += len(piece)
+                if size > limit:
+                    raise _too_large(limit)
+                pieces.append(piece)
+                patience.reschedule(now() + IDLE_S)
+    except TimeoutError:
+        raise RequestError(
+            f"The request body did not come: nothing of it arrived for {IDLE_S:g} s.",
+            status=408,
+            code="request_timeout",
+            headers={"Connection": "close"},
+        ) from None
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def unpacked(body: bytes, packing: str, limit: int) -> bytes:

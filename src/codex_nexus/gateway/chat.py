@@ -11,7 +11,8 @@ from msgspec import Raw
 
 from codex_nexus.gateway.body import read_body
 from codex_nexus.gateway.doors import unsized
-from codex_nexus.gateway.exchange import Opened, pieces
+from codex_nexus.gateway.exchange import pieces
+from codex_nexus.gateway.judgement import Opened
 from codex_nexus.gateway.live import StopReason
 from codex_nexus.gateway.overheard import Overheard
 from codex_nexus.gateway.replies import UpstreamError, refusal_reply

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Coroutine
 from typing import Any, Literal, Protocol
 
 from codex_nexus.gateway.doors import ClientGone, Door
-from codex_nexus.gateway.exchange import Opened
+from codex_nexus.gateway.judgement import Opened
 from codex_nexus.gateway.trace import Trace
 from codex_nexus.translate.turn import Turn
 from codex_nexus.wire.events import Event
+
+log = logging.getLogger("codex_nexus.turn")
 
 TICK_S = 0.5
 GRACE_S = 4.0
@@ -42,11 +45,16 @@ class LiveTurn:
         self._beating: asyncio.Task[None] | None = None
         self._opened: Opened | None = None
         self.started = False
-        self.patience = asyncio.timeout(None)
-        """Around the wait for upstream, so that it can be ended."""
+        self._patience = asyncio.timeout(None)
         loop = asyncio.get_running_loop()
         self._time = loop.time
         self._last_read = self._last_write = loop.time()
+
+    def waiting(self) -> asyncio.Timeout:
+        """Around the wait for upstream: `stop` ends it, also when it was called before."""
+        if self.stopped is not None:
+            self._patience = asyncio.timeout(0)
+        return self._patience
 
     def attach(self, opened: Opened, idle_s: float) -> None:
         """The upstream's answer is here."""
@@ -107,8 +115,8 @@ class LiveTurn:
         if self._opened is not None:
             self._opened.response.close()
         else:
-            with contextlib.suppress(RuntimeError):  # the wait is over already, and its failure is being told
-                self.patience.reschedule(self._time())
+            with contextlib.suppress(RuntimeError):  # the wait has not begun, or its failure is being told already
+                self._patience.reschedule(self._time())
 
     async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
         with contextlib.suppress(ClientGone, ConnectionError, RuntimeError):
@@ -171,7 +179,10 @@ class Watch:
             await asyncio.sleep(TICK_S)
             now = loop.time()
             for turn in list(self._turns):
-                turn.look(now)
+                try:
+                    turn.look(now)
+                except Exception:
+                    log.exception("a fault inside the gateway")  # of one turn; the others are watched on
 
     async def close(self) -> None:
         """Stops the clock."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from aiohttp import web
 from msgspec import Struct
 
-from codex_nexus.errors import NexusError, NoKey
+from codex_nexus.errors import InvalidRequest, NexusError, NoKey, RequestTooLarge
 from codex_nexus.translate.clients import CODEX, PLAIN, Client, status_for, wait_for
 from codex_nexus.translate.faults import Fault
 from codex_nexus.wire import codec
@@ -78,8 +78,8 @@ def fault_shape(error: NexusError | UpstreamError, client: Client) -> tuple[int,
         if status == _FORBIDDEN and kind == "authentication_error":
             kind = "permission_error"
         return status, ErrorShape(fault.message, kind, None, code)
-    if client is CODEX and isinstance(error, NoKey):
-        # Codex repeats a 401 five times; this one is final until the user mends the configuration.
+    if client is CODEX and isinstance(error, (InvalidRequest, NoKey, RequestTooLarge)):
+        # Codex repeats 401 and 413 five times, and of a 400 with another code it shows the raw JSON.
         return 400, ErrorShape(error.message, "invalid_request_error", error.param, "invalid_prompt")
     return error.status, ErrorShape(error.message, error.type, error.param, error.code)
 

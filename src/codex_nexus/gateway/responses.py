@@ -9,6 +9,7 @@ from aiohttp import web
 from codex_nexus.gateway import background, stored
 from codex_nexus.gateway.body import read_body
 from codex_nexus.gateway.doors import ClientGone, ReplyDoor, SseDoor
+from codex_nexus.gateway.references import resolved
 from codex_nexus.gateway.replies import client_of
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY
 from codex_nexus.gateway.trace import traced
@@ -26,6 +27,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     asked = decode_create(body)
     asker = Asker(request[CALLER], client_of(request.headers), trace)
     history = await history_of(gateway, asked, asker.caller)
+    asked = await resolved(gateway, asked, history, asker.caller)
     if asked.background:
         queued = await background.start(gateway, asked, asker, history)
         if asked.stream:

@@ -1,10 +1,11 @@
-"""The background tasks of one gateway: which there are, by response, and the end of all."""
+"""The background work of one gateway: which responses it is, the store that keeps each, and the end of all."""
 
 from __future__ import annotations
 
 import asyncio
 
 from codex_nexus.sessions import runners
+from codex_nexus.sessions.store import SessionStore
 
 
 class Running:
@@ -14,24 +15,31 @@ class Running:
         self.name = runners.new_name()
         """The process, as other processes know it."""
         self.clock: asyncio.Task[None] | None = None
-        self._responses: dict[str, asyncio.Task[None]] = {}
+        self._stores: dict[str, SessionStore] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def responses(self) -> list[str]:
         """Ids of the responses under way."""
-        return list(self._responses)
+        return list(self._stores)
+
+    def by_store(self) -> list[tuple[SessionStore, list[str]]]:
+        """The stores that keep them, each with its ids: the configured store may have changed meanwhile."""
+        stores = {id(store): store for store in self._stores.values()}
+        return [(one, [name for name, store in self._stores.items() if store is one]) for one in stores.values()]
 
     def add(self, task: asyncio.Task[None]) -> None:
         """A task begins."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def name_task(self, response_id: str, task: asyncio.Task[None]) -> None:
-        """The response of a task is known."""
-        if not task.done():
-            self._responses[response_id] = task
-            task.add_done_callback(lambda _: self._responses.pop(response_id, None))
+    def begin(self, response_id: str, store: SessionStore) -> None:
+        """A response is under way, and that store knows it."""
+        self._stores[response_id] = store
+
+    def end(self, response_id: str) -> None:
+        """It is over."""
+        self._stores.pop(response_id, None)
 
     async def close(self) -> None:
         """Ends all; their responses are failed by the next process that looks."""

@@ -11,6 +11,7 @@ from msgspec import Raw
 from codex_nexus.errors import NexusError, NoKey, NoRoute
 from codex_nexus.gateway.body import read_body
 from codex_nexus.gateway.doors import ReplyDoor
+from codex_nexus.gateway.references import resolved
 from codex_nexus.gateway.replies import client_of
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY, Gateway
 from codex_nexus.gateway.trace import TRACE, traced
@@ -31,6 +32,7 @@ async def input_tokens(request: web.Request) -> web.Response:
     asked = await _decoded(request)
     asker = Asker(request[CALLER], client_of(request.headers))
     stored = await history_of(gateway, asked, asker.caller)
+    asked = await resolved(gateway, asked, stored, asker.caller)
     turn = open_turn(asked, stored, asker.client, new_id, int(time.time()))
     dialect, model = await _spoken(gateway, asked, asker)
     usage = estimated_usage(len(turn.to_chat(dialect, model)), 0, None)
@@ -53,6 +55,7 @@ async def compact(request: web.Request) -> web.Response:
     asked = await _decoded(request, needs_model=True)
     asker = Asker(request[CALLER], client_of(request.headers), request.get(TRACE))
     stored = await history_of(gateway, asked, asker.caller)
+    asked = await resolved(gateway, asked, stored, asker.caller)
     given = bytes(input_items(asked))
     asked = msgspec.structs.replace(
         asked, input=_with_trigger(given), store=False, background=None, conversation=None, stream=None, tools=None,

@@ -32,6 +32,8 @@ class TurnRecord(Struct):
         owner: identity of the caller; empty for the gateway's owner.
         seconds: how long it took; so far, while it runs.
         fault: why it failed, as the client was told.
+        effort: how hard the client asked the model to think; empty when it did not.
+        effort_sent: what the provider was told of it; empty for nothing.
     """
 
     id: str
@@ -47,6 +49,15 @@ class TurnRecord(Struct):
     reasoning_tokens: int = 0
     fault: str = ""
     owner: str = ""
+    effort: str = ""
+    effort_sent: str = ""
+
+    @property
+    def thinking(self) -> str:
+        """Effort asked and effort sent, in few words; empty when none was asked for."""
+        if not self.effort or self.effort == self.effort_sent:
+            return self.effort and f"effort {self.effort}"
+        return f"effort {self.effort} {f'sent as {self.effort_sent}' if self.effort_sent else 'not sent'}"
 
     def count(self, usage: ResponseUsage) -> None:
         """Notes what the turn used."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
 from typing import cast
 
 import aiohttp
@@ -14,16 +13,19 @@ from msgspec import Raw
 
 from codex_nexus.errors import NexusError, NotFound, ResponseNotFound, StoreError
 from codex_nexus.gateway.doors import ClientGone, Door
-from codex_nexus.gateway.exchange import Opened, pieces, teller
+from codex_nexus.gateway.exchange import pieces, teller
+from codex_nexus.gateway.judgement import Opened
 from codex_nexus.gateway.lists import identified
 from codex_nexus.gateway.live import LiveTurn
 from codex_nexus.gateway.replies import UpstreamError
 from codex_nexus.gateway.state import Gateway
 from codex_nexus.gateway.trace import Trace
-from codex_nexus.gateway.traffic import TurnStatus
-from codex_nexus.routing import Caller, Destination, introduced
+from codex_nexus.gateway.traffic import TurnRecord, TurnStatus
+from codex_nexus.routing import Caller, Destination, Route, introduced
 from codex_nexus.sessions.store import StoredItem, StoredTurn
+from codex_nexus.snapshot import Snapshot
 from codex_nexus.translate.clients import Client
+from codex_nexus.translate.effort import said_of
 from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.turn import Turn, input_items, open_turn
 from codex_nexus.wire import codec
@@ -35,9 +37,12 @@ log = logging.getLogger("codex_nexus.turn")
 
 _BROKEN = Fault("server", "The gateway failed inside; its log says where.")
 _STOPPED = Fault("cancelled", "The gateway was stopped before the answer was complete.")
+_LONGEST_EFFORT = 20
 
 _WARNINGS = {
     "leaked_tool_markup": 'wrote a tool call as text; the dialect field "tool_text": "on" may rescue such calls.',
+    "leaked_thought": 'wrote reasoning into its answer, up to a lone </think>; the dialect field "think_tags": '
+    '"inside" parts it from the text.',
     "rescued_tool_call": "wrote a tool call as text; it was made a call again.",
 }
 
@@ -84,39 +89,22 @@ async def answer(gateway: Gateway, asked: CreateResponse, asker: Asker, stored: 
     route = await gateway.route_turn(snapshot, asked.model or "", asker.caller, asker.client.name, asker.trace)
     route = introduced(route, asker.caller.agent, asked.prompt_cache_key)
     turn = open_turn(asked, stored, asker.client, new_id, int(time.time()))
+    turn.asked_again = gateway.silences.knows(asked)
     name = route.destinations[0].name
     door.headers |= {"x-nexus-upstream": ascii_only(name), "x-models-etag": gateway.etag(snapshot)}
-    turn.asked_again = gateway.silences.knows(asked)
-    work = _Work(gateway, asked, asker, turn)
     live = LiveTurn(turn, door, asker.trace if door.live or door.keeps else None)
     gateway.watch.add(live)
     who = asker.caller.identity
     record = gateway.traffic.begin(turn.response.id, route.asked, name, asker.client.name, who)
-
-    def body(destination: Destination) -> bytes:
-        return turn.to_chat(destination.dialect, destination.model, teller(destination, snapshot))
-
-    async def opening() -> Opened:
-        if snapshot.config.vision_model and gateway.learned.applied(route.destinations[0]).dialect.images == "none":
-            await gateway.vision.look(gateway, snapshot, turn, asker.caller)
-        return await gateway.upstream.open(route, body, snapshot, trace=asker.trace)
-
     if asker.trace is not None:
         asker.trace.record = record
+    work = _Work(gateway, asked, asker, snapshot=snapshot, turn=turn, record=record)
     try:
         if door.at_once:
             await live.begin()
-        opened = await work.open(live, opening)
-        if opened is None:
-            return turn.response
-        record.upstream = opened.destination.name
-        door.headers["x-nexus-upstream"] = ascii_only(opened.destination.name)
-        live.attach(opened, snapshot.config.timeouts.idle_s or opened.destination.dialect.idle_timeout_s)
-        try:
-            await live.begin()
-            await work.pump(live, opened)
-        finally:
-            _let_go(opened)
+        opened = await work.open(live, route)
+        if opened is not None:
+            await work.carry(live, opened)
         return turn.response
     finally:
         work.ended("gone")
@@ -127,39 +115,73 @@ async def answer(gateway: Gateway, asked: CreateResponse, asker: Asker, stored: 
 class _Work:
     """What the steps of one turn share."""
 
-    def __init__(self, gateway: Gateway, asked: CreateResponse, asker: Asker, turn: Turn) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        asked: CreateResponse,
+        asker: Asker,
+        *,
+        snapshot: Snapshot,
+        turn: Turn,
+        record: TurnRecord,
+    ) -> None:
         self._gateway = gateway
+        self._snapshot = snapshot
         self._asked = asked
         self._asker = asker
         self._turn = turn
+        self._record = record
 
-    async def open(self, live: LiveTurn, opening: Callable[[], Awaitable[Opened]]) -> Opened | None:
+    async def open(self, live: LiveTurn, route: Route) -> Opened | None:
         """The upstream's answer, or None when its failure was told inside the stream that had begun meanwhile.
 
         Raises:
             NexusError, UpstreamError: there is no answer, and nothing went out yet.
         """
         try:
-            async with live.patience:
-                return await opening()
-        except TimeoutError:
-            error: Exception = UpstreamError(_STOPPED)
+            async with live.waiting():
+                return await self._ask(route)
         except (NexusError, UpstreamError) as refusal:
-            error = refusal
-        except Exception:
-            log.exception("a fault inside the gateway")
-            error = UpstreamError(_BROKEN)
+            error: Exception = refusal
+        except Exception as fault:
+            stopped = isinstance(fault, TimeoutError) and live.stopped is not None
+            if not stopped:
+                log.exception("a fault inside the gateway")
+            error = UpstreamError(_STOPPED if stopped else _BROKEN)
         fault = error.fault if isinstance(error, UpstreamError) else Fault("bad_request", str(error))
-        record = self._gateway.traffic.running[self._turn.response.id]
         if isinstance(error, UpstreamError):
-            record.upstream = error.upstream or record.upstream
+            self._record.upstream = error.upstream or self._record.upstream
         if not live.started:
-            record.fault = fault.message
+            self._record.fault = fault.message
             self.ended("refused")
             raise error
         await live.begin()
         await self.end(live, self._failed(live, fault))
         return None
+
+    async def _ask(self, route: Route) -> Opened:
+        gateway, snapshot, turn = self._gateway, self._snapshot, self._turn
+
+        def body(destination: Destination) -> bytes:
+            return turn.to_chat(destination.dialect, destination.model, teller(destination, snapshot))
+
+        if snapshot.config.vision_model and gateway.learned.applied(route.destinations[0]).dialect.images == "none":
+            await gateway.vision.look(gateway, snapshot, turn, self._asker.caller)
+        return await gateway.upstream.open(route, body, snapshot, trace=self._asker.trace)
+
+    async def carry(self, live: LiveTurn, opened: Opened) -> None:
+        """The upstream's answer on its way through the door, to its end."""
+        record, destination, asked = self._record, opened.destination, self._asked
+        record.upstream = destination.name
+        record.effort = ((asked.reasoning and asked.reasoning.effort) or "")[:_LONGEST_EFFORT]
+        record.effort_sent = record.effort and said_of(record.effort, destination.dialect)
+        live.door.headers["x-nexus-upstream"] = ascii_only(destination.name)
+        live.attach(opened, self._snapshot.config.timeouts.idle_s or destination.dialect.idle_timeout_s)
+        try:
+            await live.begin()
+            await self._pump(live, opened)
+        finally:
+            _let_go(opened)
 
     def _failed(self, live: LiveTurn, fault: Fault) -> list[Event]:
         """The end that upstream did not choose; who cancelled wants to hear of no fault."""
@@ -169,7 +191,7 @@ class _Work:
         self._turn.response.status, self._turn.response.error = "cancelled", None
         return [event for event in events if not isinstance(event, ErrorEvent)]
 
-    async def pump(self, live: LiveTurn, opened: Opened) -> None:
+    async def _pump(self, live: LiveTurn, opened: Opened) -> None:
         """Upstream bytes in, events out, until the turn is over."""
         turn = self._turn
         try:
@@ -220,6 +242,9 @@ class _Work:
         except StoreError as error:
             response.store = False
             log.warning("response %s is not stored: %s", response.id, error.message)
+        except Exception:
+            response.store = False
+            log.exception("a fault inside the gateway: response %s is not stored", response.id)
 
     def ended(self, status: TurnStatus) -> None:
         """Writes the turn into the book and the log, once."""
@@ -230,6 +255,7 @@ class _Work:
         traffic.end(record, status, self._turn.response, record.fault)
         tokens = f"{record.input_tokens}+{record.output_tokens} tokens" if record.input_tokens else "no usage"
         said = f"{status}: {record.fault}" if record.fault else status
+        tokens += record.thinking and f", {record.thinking}"
         words = (record.asked, record.upstream, said, tokens, record.seconds)
         log.info("%s -> %s %s, %s, %.1f s", *words, extra={"turn": record})
         for warning in self._turn.warnings:

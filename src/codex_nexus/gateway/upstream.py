@@ -14,7 +14,8 @@ import aiohttp
 import msgspec
 
 from codex_nexus.gateway.connections import Connections
-from codex_nexus.gateway.exchange import Asking, BegunWithFault, Opened, Wire, ask, teller
+from codex_nexus.gateway.exchange import ask, teller
+from codex_nexus.gateway.judgement import Asking, BegunWithFault, Opened, Wire
 from codex_nexus.gateway.keyring import OTHER_KEY, Keyring
 from codex_nexus.gateway.learned import Learned
 from codex_nexus.gateway.replies import UpstreamError
@@ -111,6 +112,7 @@ class Upstream:
         """Asks, and asks in other words as long as a refusal says which words it wants; these are remembered."""
         spoken = self._learned.applied(destination) if repairs else destination
         heals: list[str] = []
+        left = repairs
         asking = self._asking(spoken, body(spoken), snapshot, wire, trace)
         while True:
             try:
@@ -118,14 +120,15 @@ class Upstream:
             except UpstreamError as error:
                 self._learned.learn_window(destination.name, error.fault)
                 heal = error.fault.heal
-                if heal is None or len(heals) >= repairs or (says_the_same(heal) and heal in heals):
+                if heal is None or not left or (says_the_same(heal) and heal in heals):
                     raise
-                again = self._repaired(asking, heal, body)
+                again, steps = self._repaired(asking, heal, body)
                 if again is None:
                     raise
                 asking = again
                 log.warning("%s refused (%s); trying again: %s", destination.name, error.fault.message, described(heal))
-                heals.append(heal)
+                heals += [heal] * steps
+                left -= 1
             else:
                 self._learned.learn_repairs(destination, heals)
                 return opened
@@ -146,16 +149,18 @@ class Upstream:
         window = self._learned.window(destination.name) or window
         return Asking(destination, body, snapshot, wire, window, trace=trace)
 
-    def _repaired(self, asking: Asking, heal: str, body: Body) -> Asking | None:
-        """The same in the words that this heal asks for; None when nothing would change."""
-        dialect = healed(asking.destination.dialect, heal)
-        if dialect is None:
-            return None
-        if says_the_same(heal):
-            return msgspec.structs.replace(asking, salvage=asking.wire is None and dialect.wire == "chat")
-        destination = msgspec.structs.replace(asking.destination, dialect=dialect)
-        said = body(destination)
-        return None if said == asking.body else msgspec.structs.replace(asking, destination=destination, body=said)
+    def _repaired(self, asking: Asking, heal: str, body: Body) -> tuple[Asking | None, int]:
+        """The same in the words that this heal asks for, in so many steps; None when nothing would change."""
+        destination, steps = asking.destination, 0
+        while (dialect := healed(destination.dialect, heal)) is not None:
+            steps += 1
+            if says_the_same(heal):
+                return msgspec.structs.replace(asking, salvage=asking.wire is None and dialect.wire == "chat"), steps
+            destination = msgspec.structs.replace(destination, dialect=dialect)
+            said = body(destination)
+            if said != asking.body:
+                return msgspec.structs.replace(asking, destination=destination, body=said), steps
+        return None, steps
 
     async def _with_keys(self, asking: Asking) -> Opened:
         """With the key whose turn it is; with the next one when it is refused for something of its own."""

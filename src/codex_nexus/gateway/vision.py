@@ -234,6 +234,8 @@ async def _read(asking: _Asking, turn: Turn, route: Route, record: TurnRecord) -
             turn.receive_data(data, int(time.time()))
             if turn.over:
                 break
+        if opened.fault is not None:
+            turn.fail(opened.fault, int(time.time()))
         turn.close(int(time.time()))
     finally:
         opened.response.close()

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +22,7 @@ from msgspec import Raw, Struct
 
 from codex_nexus.errors import InvalidRequest, NexusError, RequestError
 from codex_nexus.gateway.doors import ClientGone, SocketDoor
+from codex_nexus.gateway.references import resolved
 from codex_nexus.gateway.replies import UpstreamError, client_of, fault_shape
 from codex_nexus.gateway.state import CALLER, CORS, GATEWAY, Gateway
 from codex_nexus.gateway.turns import Asker, answer, history_of, new_id
@@ -98,7 +99,8 @@ class _Connection:
         self._socket = socket
         self._asker = asker
         self._headers = headers
-        self._lanes: dict[str | None, asyncio.Queue[bytes]] = {}
+        self._lanes: dict[str | None, deque[bytes]] = {}
+        """What waits in each lane; a lane is here as long as it has work."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._memory: OrderedDict[str, list[Raw]] = OrderedDict()
 
@@ -124,29 +126,37 @@ class _Connection:
                 await self.say_error(unknown, frame.stream_id)
 
     async def _enqueue(self, lane: str | None, data: bytes) -> None:
-        queue = self._lanes.get(lane)
-        if queue is None:
-            if len(self._lanes) >= _LANES:
-                await self.say_error(InvalidRequest(f"A connection has at most {_LANES} lanes.", "stream_id"), lane)
-                return
-            queue = self._lanes[lane] = asyncio.Queue()
-            task = asyncio.create_task(self._run_lane(lane, queue))
+        if lane in self._lanes:
+            self._lanes[lane].append(data)
+        elif len(self._lanes) >= _LANES:
+            busy = InvalidRequest(f"At most {_LANES} lanes of a connection are answered at once.", "stream_id")
+            await self.say_error(busy, lane)
+        else:
+            self._lanes[lane] = deque([data])
+            task = asyncio.create_task(self._run_lane(lane))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        queue.put_nowait(data)
 
-    async def _run_lane(self, lane: str | None, queue: asyncio.Queue[bytes]) -> None:
-        while True:
-            data = await queue.get()
-            try:
-                await self._turn(lane, data)
-            except ClientGone:
-                return
-            except (NexusError, UpstreamError) as error:
-                await self.say_error(error, lane)
-            except Exception:
-                log.exception("a fault inside the gateway on a WebSocket")
-                await self.say_error(NexusError("The gateway failed inside; its log says where."), lane)
+    async def _run_lane(self, lane: str | None) -> None:
+        waiting = self._lanes[lane]
+        try:
+            while waiting:
+                await self._answer(lane, waiting.popleft())
+        except ClientGone:
+            pass
+        finally:
+            del self._lanes[lane]
+
+    async def _answer(self, lane: str | None, data: bytes) -> None:
+        try:
+            await self._turn(lane, data)
+        except ClientGone:
+            raise
+        except (NexusError, UpstreamError) as error:
+            await self.say_error(error, lane)
+        except Exception:
+            log.exception("a fault inside the gateway on a WebSocket")
+            await self.say_error(NexusError("The gateway failed inside; its log says where."), lane)
 
     async def _turn(self, lane: str | None, data: bytes) -> None:
         frame = decode_fields(data, _frames)
@@ -166,6 +176,7 @@ class _Connection:
         if asked.background:
             raise InvalidRequest("Background work begins with POST /v1/responses, not on a WebSocket.", "background")
         stored = await self._history(asked)
+        asked = await resolved(self._gateway, asked, stored, asker.caller)
         door = SocketDoor(self._socket, lane)
         if frame.generate is False:
             await self._warm_up(asked, stored, door)

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from codex_nexus.errors import StoreError
-from codex_nexus.sessions.sqlite import SqliteStore
+from codex_nexus.sessions.sqlite import SqliteStore, look
 from codex_nexus.sessions.store import SessionStore
 from codex_nexus.sessions.usage import Usage
 
@@ -25,6 +25,17 @@ def open_store(url: str, home: Path) -> SessionStore:
     except ImportError:
         raise StoreError("PostgreSQL needs one more package: pip install 'codex-nexus[postgres]'.") from None
     return PostgresStore(url)
+
+
+async def look_at(url: str, home: Path) -> None:
+    """Looks at a store in a file without changing it; a server is not asked.
+
+    Raises:
+        StoreError: it cannot be used; the message says why.
+    """
+    path = _file(url, home)
+    if not _is_postgres(url) and await asyncio.to_thread(path.exists):
+        await asyncio.to_thread(look, path)
 
 
 async def kept_usage(url: str, home: Path, since: str) -> Usage:

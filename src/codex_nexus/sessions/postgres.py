@@ -37,6 +37,10 @@ _OPTIONS = f"-c search_path={_SCHEMA} -c statement_timeout=15s -c lock_timeout=1
 _Pg = psycopg.Connection[tuple[Any, ...]]
 
 
+class _Died(psycopg.OperationalError):
+    """The connection broke before its transaction was committed: nothing was changed, and it may be tried again."""
+
+
 class _Connection:
     """See `turns_sql.Db`."""
 
@@ -113,8 +117,20 @@ class PostgresStore(SqlStore):
             raise StoreError(f"The session store {self._where} cannot be {how}: {_said(error)}.") from None
 
     def _done(self, work: Work[T]) -> T:
+        try:
+            return self._tried(work)
+        except _Died:
+            self._pool.check()  # the others of the pool may have died with it, and each would cost a turn
+            return self._tried(work)
+
+    def _tried(self, work: Work[T]) -> T:
         with self._pool.connection() as db:
-            return work(_Connection(db))
+            try:
+                return work(_Connection(db))
+            except psycopg.OperationalError as error:
+                if db.closed:
+                    raise _Died(str(error)) from None
+                raise
 
     async def _disk(self) -> int:
         sql = (

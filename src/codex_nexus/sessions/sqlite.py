@@ -222,14 +222,13 @@ def _vacuumed(db: sqlite3.Connection) -> bool:
 
 def _migrate(db: sqlite3.Connection, path: Path) -> None:
     """Makes the tables, or brings those of an earlier version up to date; several processes may do so at once."""
-    version = _version(db, path)
-    if version == schema.VERSION:
+    if _version(db, path) == schema.VERSION:
         return
-    if version:
-        _back_up(db, path.with_name(f"{path.name}.version-{version}.bak"))
     db.execute("BEGIN IMMEDIATE")
     try:
         version = _version(db, path)  # another process may have been quicker
+        if 0 < version < schema.VERSION:
+            _back_up(path, path.with_name(f"{path.name}.version-{version}.bak"))  # nobody else can change it now
         if version != schema.VERSION:
             for statement in schema.sqlite_from(version).split(";"):
                 db.execute(statement)
@@ -254,10 +253,24 @@ def _version(db: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def _back_up(db: sqlite3.Connection, copy: Path) -> None:
-    with contextlib.closing(sqlite3.connect(copy)) as target:
+def look(path: Path) -> None:
+    """Looks at a store without changing it.
+
+    Raises:
+        StoreError: it cannot be used; the message says why.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            _version(db, path)
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"The session store {path} cannot be opened: {error}.") from None
+
+
+def _back_up(path: Path, copy: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(copy)) as target:
         copy.chmod(0o600)
-        db.backup(target)
+        source.backup(target)
 
 
 def _find_threads(db: sqlite3.Connection) -> None:

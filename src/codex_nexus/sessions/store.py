@@ -163,7 +163,7 @@ class SessionStore(Protocol):
         ...
 
     async def append(self, response_id: str, batch: Batch) -> bool:
-        """Keeps events; False when it does not run any more."""
+        """Keeps events, once also when the same batch comes again; False when it does not run any more."""
         ...
 
     async def finish(self, turn: StoredTurn, batch: Batch) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from codex_nexus.sessions.store import Page, StoredConversation, StoredItem
-from codex_nexus.sessions.turns_sql import Db, insert_items, joined, use
+from codex_nexus.sessions.turns_sql import Db, insert_items, joined, lighten, use
 
 _MINE = "WHERE id = ? AND ? IN ('', owner)"
 
@@ -27,14 +27,24 @@ def find(db: Db, conversation_id: str, owner: str) -> StoredConversation | None:
 
 def update(db: Db, conversation_id: str, owner: str, metadata: bytes) -> bool:
     """See `SessionStore.update_conversation`."""
-    return bool(db.run(f"UPDATE conversations SET metadata = ? {_MINE}", metadata, conversation_id, owner))
+    found = find(db, conversation_id, owner)
+    if found is None:
+        return False
+    db.run("UPDATE conversations SET metadata = ? WHERE id = ?", metadata, conversation_id)
+    lighten(db, conversation_id, len(found.metadata) - len(metadata))
+    return True
 
 
 def delete(db: Db, conversation_id: str, owner: str) -> bool:
     """See `SessionStore.delete_conversation`. Responses that were made in it stay, and can be read."""
-    if not db.run(f"DELETE FROM conversations {_MINE}", conversation_id, owner):
+    found = find(db, conversation_id, owner)
+    if found is None:
+        return False
+    [(held,)] = db.rows("SELECT coalesce(sum(length(data)), 0) FROM items WHERE conversation = ?", conversation_id)
+    if not db.run("DELETE FROM conversations WHERE id = ?", conversation_id):
         return False
     db.run("DELETE FROM items WHERE conversation = ?", conversation_id)
+    lighten(db, conversation_id, held + len(found.metadata))
     return True
 
 
@@ -73,7 +83,11 @@ def delete_item(db: Db, conversation_id: str, owner: str, item_id: str) -> bool:
     """See `SessionStore.delete_item`."""
     if find(db, conversation_id, owner) is None:
         return False
-    return bool(db.run("DELETE FROM items WHERE conversation = ? AND id = ?", conversation_id, item_id))
+    rows = db.rows("SELECT length(data) FROM items WHERE conversation = ? AND id = ?", conversation_id, item_id)
+    if not db.run("DELETE FROM items WHERE conversation = ? AND id = ?", conversation_id, item_id):
+        return False
+    lighten(db, conversation_id, rows[0][0])
+    return True
 
 
 def context(db: Db, conversation_id: str, owner: str) -> list[Raw] | None:

@@ -59,13 +59,20 @@ SELECT responses.input, responses.output, responses.owner, responses.status, res
 FROM chain JOIN responses ON responses.id = chain.id ORDER BY chain.depth DESC
 """
 _MINE = "WHERE id = ? AND ? IN ('', owner)"
+_SIZE = "length(input) + length(output) + length(resource)"
 _EVENTS_KEPT_S = 86_400
 """Events of a response can be replayed for a day after they were made."""
 
 
-def put(db: Db, turn: StoredTurn) -> None:
-    """Keeps a turn, or what has become of it. All turns that hang together are one thread, forgotten as a whole."""
-    size = len(turn.input) + len(turn.output) + len(turn.resource)
+def put(db: Db, turn: StoredTurn, replaced: int = 0) -> None:
+    """Keeps a turn, or what has become of it. All turns that hang together are one thread, forgotten as a whole.
+
+    Args:
+        db: the connection.
+        turn: the turn.
+        replaced: bytes of it that are there already.
+    """
+    size = len(turn.input) + len(turn.output) + len(turn.resource) - replaced
     context_end = 0
     if turn.conversation is not None:
         context_end = _first(db.rows("SELECT max(n) FROM items WHERE conversation = ?", turn.conversation)) or 0
@@ -85,6 +92,16 @@ def insert_items(db: Db, conversation: str, items: Iterable[StoredItem]) -> int:
         return 0
     sql = "INSERT INTO items (conversation, id, data) VALUES (?, ?, ?) ON CONFLICT (conversation, id) DO NOTHING"
     return sum(len(item.data) for item in items if db.run(sql, conversation, item.id, item.data))
+
+
+def lighten(db: Db, thread: str, size: int) -> None:
+    """Notes that so many bytes of a thread are gone; one without turns and conversation is forgotten."""
+    db.run("UPDATE threads SET bytes = bytes - ? WHERE id = ?", size, thread)
+    db.run(
+        "DELETE FROM threads WHERE id = ? AND id NOT IN (SELECT thread FROM responses WHERE thread = ?) "
+        "AND id NOT IN (SELECT id FROM conversations WHERE id = ?)",
+        thread, thread, thread,
+    )  # fmt: skip
 
 
 def use(db: Db, thread: str, size: int) -> None:
@@ -127,18 +144,12 @@ def given(db: Db, response_id: str, owner: str) -> bytes | None:
 
 def delete(db: Db, response_id: str, owner: str) -> bool:
     """See `SessionStore.delete`."""
-    sizes = "length(input) + length(output) + length(resource)"
-    rows = db.rows(f"SELECT thread, {sizes} FROM responses {_MINE}", response_id, owner)
+    rows = db.rows(f"SELECT thread, {_SIZE} FROM responses {_MINE}", response_id, owner)
     if not rows:
         return False
     [(thread, size)] = rows
     remove(db, response_id)
-    db.run("UPDATE threads SET bytes = bytes - ? WHERE id = ?", size, thread)
-    db.run(
-        "DELETE FROM threads WHERE id = ? AND id NOT IN (SELECT thread FROM responses WHERE thread = ?) "
-        "AND id NOT IN (SELECT id FROM conversations WHERE id = ?)",
-        thread, thread, thread,
-    )  # fmt: skip
+    lighten(db, thread, size)
     return True
 
 
@@ -161,10 +172,11 @@ def begin(db: Db, turn: StoredTurn, runner: str) -> None:
 
 def append(db: Db, response_id: str, batch: Batch) -> bool:
     """See `SessionStore.append`."""
-    if not db.rows("SELECT 1 FROM running WHERE id = ?", response_id):
+    hold = "UPDATE running SET beat = beat WHERE id = ?"  # until this is committed, nobody else ends it
+    if not db.run(hold, response_id):
         return False
     db.run("UPDATE responses SET status = 'in_progress' WHERE id = ? AND status = 'queued'", response_id)
-    _keep_events(db, response_id, batch)
+    _keep_events(db, response_id, batch, "ON CONFLICT (response, first) DO NOTHING")
     db.notify(response_id)
     return True
 
@@ -173,17 +185,18 @@ def finish(db: Db, turn: StoredTurn, batch: Batch) -> bool:
     """See `SessionStore.finish`."""
     if not db.run("DELETE FROM running WHERE id = ?", turn.response_id):
         return False
-    put(db, turn)
+    begun = _first(db.rows(f"SELECT {_SIZE} FROM responses WHERE id = ?", turn.response_id))
+    put(db, turn, begun or 0)
     _keep_events(db, turn.response_id, batch)
     db.notify(turn.response_id)
     return True
 
 
-def _keep_events(db: Db, response_id: str, batch: Batch) -> None:
+def _keep_events(db: Db, response_id: str, batch: Batch, when_there: str = "") -> None:
     if not batch.events:
         return
     last = batch.first + len(batch.events) - 1
-    sql = "INSERT INTO events (response, first, last, at, data) VALUES (?, ?, ?, ?, ?)"
+    sql = f"INSERT INTO events (response, first, last, at, data) VALUES (?, ?, ?, ?, ?) {when_there}"
     db.run(sql, response_id, batch.first, last, int(db.now()), b"\n".join(batch.events))
 
 
