@@ -131,6 +131,10 @@ def _roles(messages: list[Message], dialect: Dialect) -> Iterator[str]:
         yield "ends with the assistant"
     if "system" in roles[1:] and dialect.system != "inline":
         yield "a system message that does not lead"
+    if "system" in roles and dialect.system == "first_user":
+        yield "a system message although there is no such role"
+    if dialect.merge_users and [role for role in roles if role != "system"][:1] == ["assistant"]:
+        yield "begins with the assistant"
     for before, after in pairwise(roles):
         if before == after == "assistant":
             yield "two assistant messages in a row"
@@ -249,6 +253,10 @@ def _ids(messages: list[Message], dialect: Dialect) -> Iterator[str]:
         yield f"ids come twice: {ids}"
     if not all(ids):
         yield "an empty id"
+    if any(len(call_id) > 64 for call_id in ids):
+        yield f"ids that are too long: {ids}"
+    if dialect.tool_id == "plain" and not all(re.fullmatch("[a-zA-Z0-9_-]{1,40}", call_id) for call_id in ids):
+        yield f"ids that are not plain: {ids}"
     if dialect.tool_id == "alnum9" and not all(re.fullmatch("[a-zA-Z0-9]{9}", call_id) for call_id in ids):
         yield f"ids of a wrong form: {ids}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ from codex_nexus.sessions.store import SessionStore
 from codex_nexus.snapshot import Snapshot
 from tests import oracle
 from tests.oracle import Story
+from tests.upstream import Upstream
+from tests.waiting import PATIENCE
 
 CODEX = {
     "originator": "codex_exec",
@@ -74,7 +76,7 @@ class Served:
         self._stack.push_async_callback(self.gateway.close)
         self._stack.push_async_callback(self.listener.stop)
         self.client = await self._stack.enter_async_context(
-            aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(total=10))
+            aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(total=PATIENCE))
         )
         return self
 
@@ -122,7 +124,7 @@ class Served:
             writer.write(data)
             await writer.drain()
             answer = b""
-            while piece := await asyncio.wait_for(reader.read(65536), 5):
+            while piece := await asyncio.wait_for(reader.read(65536), PATIENCE):
                 answer += piece
                 if b"Connection: close" not in data:
                     break
@@ -132,8 +134,16 @@ class Served:
             await writer.wait_closed()
 
 
-async def until(condition: Callable[[], object], seconds: float = 2.0) -> None:
-    """Waits until something is so."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - tests may poll
-            await asyncio.sleep(0.005)
+async def let_go(upstream: Upstream) -> None:
+    """Waits until upstream has seen that nobody listens any more."""
+    await asyncio.wait_for(upstream.aborted.wait(), PATIENCE)
+
+
+async def read_until(response: aiohttp.ClientResponse, words: bytes) -> bytes:
+    """What a stream says until these words have come."""
+    said = b""
+    while words not in said:
+        piece = await response.content.readany()
+        assert piece, said
+        said += piece
+    return said

@@ -269,6 +269,8 @@ DIALECTS: list[Dialect] = [
     Dialect(family="own", assistant_content="text_part", reasoning_field="think_tags", tool_images="drop"),
     Dialect(family="own", reasoning_field="content_parts", reasoning_replay="all", system="head", merge_users=True),
     Dialect(family="own", reasoning_field="reasoning_details", json_schema="gemini", images="data+url"),
+    Dialect(system="first_user", merge_users=True, tool_id="plain"),
+    Dialect(system="first_user", response_format="none", tool_to_user_bridge=True),
     Dialect(family="own", reasoning_field="extra_content", tool_to_user_bridge=True, max_tools=2),
     Dialect(family="own", reasoning_field="reasoning", reasoning_replay="all", reasoning_missing="empty"),
     Dialect(family="own", reasoning_field="extra_content", dummy_signature=True, tool_images="in_tool"),

@@ -141,7 +141,7 @@ def test_the_steps_of_the_image_make_a_gateway_that_is_well(image: Image) -> Non
     assert not image.well()
     with image.start() as process:
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + PATIENCE
             while not image.well():
                 assert process.poll() is None
                 assert time.monotonic() < deadline

@@ -81,8 +81,19 @@ def verbs() -> dict[str, argparse.ArgumentParser]:
     return subs[0].choices
 
 
+def actions() -> dict[str, argparse.ArgumentParser]:
+    """What some verbs have in place of flags: `config set`."""
+    return {
+        f"{verb} {name}": inner
+        for verb, parser in verbs().items()
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+        for name, inner in action.choices.items()
+    }
+
+
 def flags() -> Iterator[tuple[str, str]]:
-    for verb, parser in {"": cli.parser(), **verbs()}.items():
+    for verb, parser in {"": cli.parser(), **verbs(), **actions()}.items():
         for action in parser._actions:
             yield from ((verb, flag) for flag in action.option_strings if flag.startswith("--"))
 
@@ -94,6 +105,23 @@ def command_table() -> str:
 @pytest.mark.parametrize("verb", sorted(verbs()))
 def test_every_verb_is_documented(verb: str) -> None:
     assert re.search(rf"^\|[^|]*`{verb}\b", command_table(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("action", sorted(actions()))
+def test_every_action_of_a_verb_is_documented(action: str) -> None:
+    assert re.search(rf"^\|.*`{action}\b", command_table(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("verb", sorted({**verbs(), **actions()}))
+def test_every_verb_has_a_help_that_says_what_its_arguments_are(verb: str) -> None:
+    parser = {**verbs(), **actions()}[verb]
+    assert f"codex-nexus {verb}" in parser.format_help()
+    assert [action.dest for action in parser._actions if not action.help and action.dest != "action"] == []
+
+
+@pytest.mark.parametrize("verb", sorted(verbs()))
+def test_the_help_of_every_verb_says_what_it_does(verb: str) -> None:
+    assert (verbs()[verb].description or "").endswith(".")
 
 
 def test_every_verb_that_can_be_typed_does_something() -> None:

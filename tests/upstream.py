@@ -19,7 +19,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from aiohttp import web
 
@@ -45,21 +45,6 @@ class Recorded:
     json: Any  # None when the body is no JSON
     arrived: float = field(default_factory=time.monotonic)
     aborted: float | None = None  # when the client went away before the answer had ended
-
-
-class Moment(asyncio.Event):
-    """An event that remembers when it first happened (`at`, on the monotonic clock)."""
-
-    at: float | None = None
-
-    def set(self) -> None:
-        if self.at is None:
-            self.at = time.monotonic()
-        super().set()
-
-    def clear(self) -> None:
-        self.at = None
-        super().clear()
 
 
 # --- what is answered
@@ -120,6 +105,40 @@ def stall(chunks: Iterable[Chunk] = (), *, before_headers: bool = True) -> Answe
         response = await _open_stream(request, None)
         await _write(response, steps, 0.0)
         await asyncio.sleep(FAR_AWAY)
+        return response
+
+    return Answer(play)
+
+
+class Gate(Protocol):
+    """An event, of asyncio or of threads: open once it is set."""
+
+    def is_set(self) -> bool: ...
+
+
+def gated(gate: Gate, answer: Answer) -> Answer:
+    """An answer that begins when the gate opens."""
+
+    async def play(request: web.Request) -> web.StreamResponse:
+        while not gate.is_set():  # noqa: ASYNC110 - it may be opened by another thread
+            await asyncio.sleep(0.01)
+        return await answer.play(request)
+
+    return Answer(play)
+
+
+def paused(before: Iterable[Chunk], gate: Gate, after: Iterable[Chunk], meanwhile: bytes = b"") -> Answer:
+    """A stream that goes on when the gate opens; until then it says `meanwhile` again and again."""
+
+    async def play(request: web.Request) -> web.StreamResponse:
+        response = await _open_stream(request, None)
+        await _write(response, list(before), 0.0)
+        while not gate.is_set():
+            if meanwhile:
+                await response.write(meanwhile)
+            await asyncio.sleep(0.01)
+        await _write(response, list(after), 0.0)
+        await response.write_eof()
         return response
 
     return Answer(play)
@@ -238,7 +257,7 @@ class Upstream:
         self.models = list(models)
         self.no_models: tuple[int, Any] | None = None  # status and body in the place of the list
         self.port = port
-        self.aborted = Moment()
+        self.aborted = asyncio.Event()
         self._answers: list[Scripted] = list(answers)
         self._closing = False
         self._runner: web.AppRunner | None = None

@@ -205,7 +205,8 @@ def test_a_dry_run_changes_nothing_not_even_our_own_file(world: World) -> None:
 
 def test_inject_saves_what_it_needs(world: World) -> None:
     world.write(access_token=None, mine="kept")
-    world.inject(switch_default=True)
+    assert "Codex lists threads by provider" in world.inject(switch_default=True)
+    assert "lists threads" not in world.inject(switch_default=True), "it was told once"
     loaded = load(world.home)
     assert loaded.config.codex_config_switch_default
     assert loaded.config.access_token.reveal() == config_toml.token_in(world.config.read_text())

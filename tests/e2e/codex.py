@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,7 @@ CACHE = ROOT / ".cache"  # not the system's temporary folder: Codex puts no help
 VERSION = "0.169.0"
 PROVIDER = "codex-nexus"
 INSTALL_TIMEOUT = 300
+PATIENCE = 180.0  # seconds within which a run must have ended, well or badly, however slow the machine is
 DEAD_PROXY = "http://127.0.0.1:9"  # nothing listens on the discard port
 
 
@@ -88,7 +89,7 @@ class CodexRun:
     stdout: str
     stderr: str
     seconds: float
-    timed_out: bool
+    ended_by_us: bool
 
     @property
     def output(self) -> str:
@@ -160,15 +161,17 @@ class CodexHome:
         ]
         self.config_file.write_text("\n".join(parts))
 
-    def exec(self, prompt: str, *flags: str, timeout: float = 120, json: bool = False) -> CodexRun:
-        """One `codex exec`."""
-        return self._run("exec", *_exec_flags(json=json), *flags, prompt, timeout=timeout)
+    def exec(
+        self, prompt: str, *flags: str, json: bool = False, until: Callable[[], object] = lambda: False
+    ) -> CodexRun:
+        """One `codex exec`; it is ended from outside when `until` says so."""
+        return self._run("exec", *_exec_flags(json=json), *flags, prompt, until=until)
 
-    def resume(self, prompt: str, *flags: str, timeout: float = 120, json: bool = False) -> CodexRun:
+    def resume(self, prompt: str, *flags: str, json: bool = False) -> CodexRun:
         """One more turn of the last thread."""
-        return self._run("exec", "resume", "--last", *_exec_flags(json=json), *flags, prompt, timeout=timeout)
+        return self._run("exec", "resume", "--last", *_exec_flags(json=json), *flags, prompt)
 
-    def _run(self, *args: str, timeout: float) -> CodexRun:
+    def _run(self, *args: str, until: Callable[[], object] = lambda: False) -> CodexRun:
         self._runs += 1
         out, err = (self.folder / f"run-{self._runs}.{name}" for name in ("out", "err"))
         began = time.monotonic()
@@ -183,9 +186,9 @@ class CodexHome:
                 stderr=stderr,
                 start_new_session=True,
             )
-            timed_out = _wait(process, timeout)
+            ended_by_us = _wait(process, until)
         seconds = time.monotonic() - began
-        return CodexRun(args, process.returncode, _read(out), _read(err), seconds, timed_out)
+        return CodexRun(args, process.returncode, _read(out), _read(err), seconds, ended_by_us)
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "TERM", "TMPDIR")}
@@ -211,13 +214,14 @@ def _exec_flags(*, json: bool) -> tuple[str, ...]:
     return (*flags, "--json") if json else flags
 
 
-def _wait(process: subprocess.Popen[bytes], timeout: float) -> bool:
-    """Wait for the end; after `timeout` seconds end the process and its group, and say so."""
-    try:
-        process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        _end_group(process)
-        return True
+def _wait(process: subprocess.Popen[bytes], until: Callable[[], object]) -> bool:
+    """Wait for the end; end the process and its group when its time is over, or `until` is so, and say so."""
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None:
+        if until() or time.monotonic() > deadline:
+            _end_group(process)
+            return True
+        time.sleep(0.02)
     return False
 
 

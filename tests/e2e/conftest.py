@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 from tests.e2e.codex import CodexHome, codex_binary
 from tests.e2e.gateway_process import MODEL, TOKEN, GatewayProcess
 from tests.e2e.llama_model import write_model
 from tests.e2e.llama_server import LlamaServer
+from tests.e2e.panel import ROUTES, Complaints, PanelProcess, browser, chromium, missing
 from tests.upstream import Upstream, running_upstream
+from tests.waiting import PATIENCE
 
 _absent: list[str] = []  # why there is no Codex, once somebody has looked
 
@@ -82,3 +85,42 @@ def nexus_on_llama(llama_gateway: GatewayProcess, codex: CodexHome) -> Iterator[
     codex.write_config(llama_gateway.base_url, MODEL, TOKEN, stream_max_retries=1)
     yield codex
     print(llama_gateway.log[-8000:])
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
+    """The browser; without one the tests are skipped, but never where they are the gate."""
+    if chromium() is None:
+        missing("there is no chromium on this machine: apt-get install chromium")
+    with browser() as running:
+        yield running
+
+
+@pytest.fixture
+def panel(upstream: Upstream, tmp_path: Path) -> Iterator[PanelProcess]:
+    """A gateway before the scripted provider, with two routes."""
+    upstream.models = ["scripted", "other", "vision-large"]
+    with PanelProcess(tmp_path, upstream.base_url, {"model_routes": ROUTES}) as running:
+        yield running
+        print(running.log)
+
+
+@pytest.fixture
+def fresh_panel(upstream: Upstream, tmp_path: Path) -> Iterator[PanelProcess]:
+    """A gateway with an empty home."""
+    with PanelProcess(tmp_path, upstream.base_url) as running:
+        yield running
+        print(running.log)
+
+
+@pytest.fixture
+def page(chrome: Browser) -> Iterator[Page]:
+    """A page that must complain of nothing."""
+    context = chrome.new_context(viewport={"width": 1280, "height": 860}, locale="en-GB")
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    opened = context.new_page()
+    opened.set_default_timeout(1000 * PATIENCE)
+    complaints = Complaints(opened, expected=("Failed to load resource",))
+    yield opened
+    assert not complaints.seen
+    context.close()

@@ -23,8 +23,8 @@ TOKEN = "local-access-token"  # what Codex shows to the gateway
 UPSTREAM_KEY = "sk-upstream-key"  # what the gateway shows to the provider
 MODEL = "nexus-test"  # the name that Codex asks for
 UPSTREAM_MODEL = "scripted"  # the name that the provider is asked for
-START_TIMEOUT = 30.0
-STOP_TIMEOUT = 10.0
+START_TIMEOUT = 90.0
+STOP_TIMEOUT = 60.0
 
 
 class GatewayProcess:

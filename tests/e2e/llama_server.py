@@ -19,7 +19,7 @@ from typing import Self
 
 CONTEXT = 40960  # tokens; one byte is about one token of the scripted model, and Codex's first turn has some 50 kB
 ALIAS = "reciter"
-START_TIMEOUT = 60.0
+START_TIMEOUT = 120.0
 
 
 class LlamaServer:

@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
-import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 
-from tests.e2e.gateway_process import START_TIMEOUT, GatewayProcess
+from tests.e2e.gateway_process import GatewayProcess
+from tests.upstream import finish, reasoning, text, usage
+from tests.waiting import PATIENCE, eventually
+
+expect.set_options(timeout=1000 * PATIENCE)
 
 BINARIES = ("chromium", "chromium-browser", "google-chrome")
 LONG = (
     "The gateway stands between a client that speaks Responses and a provider that speaks Chat Completions. "
     "It reads one stream and writes another, and it ends every turn exactly once."
 )
+GOOD = [
+    reasoning("Let me think. "),
+    text("Hello "),
+    text("from upstream."),
+    finish(),
+    usage(12, 7, cached=4, thought=2),
+]
+"""An answer: thoughts, two pieces of text, the end."""
+ROUTES = {"gpt-5.5": {"provider": "custom", "model": "scripted"}, "o3": {"provider": "custom", "model": "other"}}
+LANGUAGES = pytest.mark.parametrize("language", ["en", "zh"])
+AREAS = ("overview", "providers", "routing", "models", "playground", "preview", "settings")
 
 
 def chromium() -> str | None:
     """The browser of this system."""
     return next((found for name in BINARIES if (found := shutil.which(name))), None)
+
+
+def missing(reason: str) -> None:
+    """Skips, but never where the tests are the gate."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @contextlib.contextmanager
@@ -66,10 +89,7 @@ class PanelProcess(GatewayProcess):
 
     def _wait_until_healthy(self) -> None:
         super()._wait_until_healthy()
-        deadline = time.monotonic() + START_TIMEOUT
-        while "[web] Control panel: http" not in self.log:  # it opens after the gateway
-            assert time.monotonic() < deadline, self.log
-            time.sleep(0.02)
+        eventually(lambda: "[web] Control panel: http" in self.log)  # it opens after the gateway
 
     def _write_config(self) -> None:
         if not self._empty:
@@ -102,3 +122,13 @@ def open_panel(page: Page, panel: PanelProcess, area: str = "overview", *, langu
     )
     page.goto(f"{panel.url}/#/{area}")
     page.locator("main h1").first.wait_for(state="attached")
+
+
+def key(page: Page, name: str) -> Locator:
+    """The element that the page knows by this key."""
+    return page.locator(f'[data-key="{name}"]')
+
+
+def written(panel: PanelProcess) -> dict[str, Any]:
+    """The configuration file."""
+    return json.loads(panel.file.read_text())

@@ -17,7 +17,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 
 from tests.e2e.codex import ROOT, codex_binary
 from tests.e2e.panel import LONG, PanelProcess, browser, open_panel
@@ -116,6 +116,8 @@ def take(folder: Path) -> None:
 
 
 DOCS = ROOT / "docs" / "images"
+SHOWN_PORT = 5800  # the real one; it must be free
+SHOWN_SIZE: ViewportSize = {"width": 1280, "height": 860}
 SHOWN_MODELS = ("deepseek-flash", "deepseek-v4-pro")
 GREETING = "Hello! Everything is set up, and I am glad to work on your code with you."
 
@@ -143,14 +145,16 @@ def shown_config(upstream: str) -> dict[str, Any]:
 def for_docs() -> None:
     """The pictures of the READMEs: the overview under way, and the guide at its end."""
     program, _ = codex_binary()
-    os.environ["PATH"] += f"{os.pathsep}{program.parent}" if program else ""
+    folders = [Path(sys.executable).parent, *([program.parent] if program else [])]  # as where both are installed
+    os.environ["PATH"] = os.pathsep.join([*map(str, folders), os.environ["PATH"]])
     with (
         tempfile.TemporaryDirectory(prefix="home-") as place,
         running_upstream(greet, models=SHOWN_MODELS) as upstream,
         browser() as running,
     ):
-        page = running.new_context(viewport={"width": 1280, "height": 860}).new_page()
+        page = running.new_context(viewport=SHOWN_SIZE).new_page()
         panel = PanelProcess(Path(place), upstream.base_url, shown_config(upstream.base_url))
+        panel.port = SHOWN_PORT
         panel.injects = True
         with panel:
             traffic(panel)
@@ -160,10 +164,12 @@ def for_docs() -> None:
         home = Path(place) / "new"
         home.mkdir()
         panel = PanelProcess(home, upstream.base_url)
+        panel.port = SHOWN_PORT
         panel.injects = True
         panel.home.mkdir()
         at = {"providers": [{"id": "deepseek", "base_url": upstream.base_url}]}
         (panel.home / "providers.json").write_text(json.dumps(at))
+        page = running.new_context(viewport=SHOWN_SIZE).new_page()
         with panel:
             open_panel(page, panel)
             page.locator('.tile[data-provider="deepseek"]').click()

@@ -10,6 +10,7 @@ from openai import AsyncOpenAI, OpenAI
 
 from tests.e2e.gateway_process import GatewayProcess
 from tests.upstream import Answer, Upstream, call, finish, running_upstream, sse, text, usage
+from tests.waiting import PATIENCE
 
 LOOK: dict[str, Any] = {
     "type": "function",
@@ -46,14 +47,16 @@ def upstream(world: World) -> Upstream:
 @pytest.fixture
 def client(world: World) -> Iterator[OpenAI]:
     """The SDK as a user makes it."""
-    with OpenAI(base_url=world[0].base_url, api_key="sk-of-the-client", max_retries=0, timeout=10) as made:
+    with OpenAI(base_url=world[0].base_url, api_key="sk-of-the-client", max_retries=0, timeout=PATIENCE) as made:
         yield made
 
 
 @pytest.fixture
 async def aclient(world: World) -> AsyncIterator[AsyncOpenAI]:
     """The same for asyncio."""
-    async with AsyncOpenAI(base_url=world[0].base_url, api_key="sk-of-the-client", max_retries=0, timeout=10) as made:
+    async with AsyncOpenAI(
+        base_url=world[0].base_url, api_key="sk-of-the-client", max_retries=0, timeout=PATIENCE
+    ) as made:
         yield made
 
 

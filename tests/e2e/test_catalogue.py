@@ -14,14 +14,13 @@ import pytest
 from codex_nexus.codex_home.catalog import base_instructions
 from codex_nexus.providers.catalogue import shipped
 from tests.e2e import codex as program
-from tests.e2e.codex import CodexHome, CodexRun
+from tests.e2e.codex import PATIENCE, CodexHome, CodexRun
 from tests.e2e.gateway_process import MODEL, TOKEN, GatewayProcess
 from tests.upstream import Answer, Recorded, Upstream, call, finish, running_upstream, sse, text, usage
 
 pytestmark = pytest.mark.e2e
 
 OLDEST = "0.144.0"  # reads the catalogue from a file; the URL is read since 0.161.0
-PATIENCE = 60.0
 WINDOW = 20_000
 NEARLY_FULL = 18_100  # Codex compacts above nine tenths of the window
 
@@ -52,7 +51,7 @@ def everything(tmp_path: Path, upstream: Upstream) -> Iterator[GatewayProcess]:
 
 def listed(gateway: GatewayProcess) -> bytes:
     """The body of our model list."""
-    with urllib.request.urlopen(f"{gateway.base_url}/models", timeout=10) as response:
+    with urllib.request.urlopen(f"{gateway.base_url}/models", timeout=PATIENCE) as response:
         return response.read()
 
 
@@ -87,7 +86,7 @@ NOT_OURS = "could not create PATH aliases"
 
 def ran_clean(run: CodexRun) -> None:
     """The turn ended well, and Codex had nothing to complain about."""
-    assert not run.timed_out, run
+    assert not run.ended_by_us, run
     assert run.returncode == 0, run
     loud = [line for line in run.stderr.splitlines() if "warning" in line.lower() or "error" in line.lower()]
     assert not [line for line in loud if NOT_OURS not in line], run
@@ -107,14 +106,14 @@ def test_the_oldest_codex_reads_it_from_a_file(oldest: Path, everything: Gateway
         (codex.codex_home / "catalogue.json").write_bytes(body)
         codex.write_config(everything.base_url, MODEL, TOKEN, settings={"model_catalog_json": "catalogue.json"})
         assert [entry["slug"] for entry in believed(codex)] == [e["slug"] for e in json.loads(body)["models"]]
-        ran_clean(codex.exec("make a file", timeout=PATIENCE))
+        ran_clean(codex.exec("make a file"))
         assert (codex.repo / "made.txt").read_text() == "by the oldest\n"
     our_prompt_was_said(upstream.requests[0])
 
 
 def test_the_pinned_codex_reads_it_by_url(nexus: CodexHome, upstream: Upstream) -> None:
     upstream.script(patch_file("made.txt", "by the newest"), say("It is done."))
-    ran_clean(nexus.exec("make a file", timeout=PATIENCE))
+    ran_clean(nexus.exec("make a file"))
     assert (nexus.repo / "made.txt").read_text() == "by the newest\n"
     our_prompt_was_said(upstream.requests[0])
 
@@ -138,7 +137,7 @@ def test_the_patch_in_our_prompt_is_one_that_codex_applies(nexus: CodexHome, ups
     (folder / "old.txt").write_text("old\n")
     calls = [call(0, "call_1", "apply_patch", {"input": patch}), finish("tool_calls"), usage(12, 3)]
     upstream.script(sse(calls), say("It is done."))
-    ran_clean(nexus.exec("greet me well", timeout=PATIENCE))
+    ran_clean(nexus.exec("greet me well"))
     assert (folder / "file.py").read_text() == 'def greet():\n    print("hello")\n'
     assert (folder / "new.txt").read_text() == "first line\n"
     assert not (folder / "old.txt").exists()
@@ -149,7 +148,7 @@ def test_what_codex_says_of_other_names(slug: str, everything: GatewayProcess, c
     """Codex warns exactly of the models that we do not list."""
     known = {entry["slug"] for entry in json.loads(listed(everything))["models"]}
     codex.write_config(everything.base_url, slug, TOKEN, stream_max_retries=0)
-    run = codex.exec("hello", timeout=PATIENCE)
+    run = codex.exec("hello")
     assert ("metadata" in run.stderr and "not found" in run.stderr) == (slug not in known), run
 
 
@@ -177,7 +176,7 @@ def test_a_full_window_is_compacted_by_the_local_prompt(
     gateway, upstream = small
     codex.write_config(gateway.base_url, MODEL, TOKEN)
     upstream.script(run_command("echo first", NEARLY_FULL), say("SUMMARY: one command ran."), say("All is done."))
-    run = codex.exec("run a command", timeout=PATIENCE)
+    run = codex.exec("run a command")
     ran_clean_but_compacted(run)
     _, compaction, after = upstream.requests
     assert "CONTEXT CHECKPOINT COMPACTION" in everything_said(compaction)
@@ -189,7 +188,7 @@ def test_below_the_limit_nothing_is_compacted(small: tuple[GatewayProcess, Upstr
     gateway, upstream = small
     codex.write_config(gateway.base_url, MODEL, TOKEN)
     upstream.script(run_command("echo first", NEARLY_FULL - 300), say("All is done."))
-    ran_clean(codex.exec("run a command", timeout=PATIENCE))
+    ran_clean(codex.exec("run a command"))
     assert len(upstream.requests) == 2
     assert "echo first" in everything_said(upstream.requests[1])
 
@@ -199,7 +198,7 @@ def test_a_full_window_is_compacted_by_the_trigger(small: tuple[GatewayProcess, 
     block = '[model_providers.codex-nexus.capabilities]\nremote_compaction = "v2"\n'
     codex.write_config(gateway.base_url, MODEL, TOKEN, extra_toml=block)
     upstream.script(run_command("echo first", NEARLY_FULL), say("SUMMARY: one command ran."), say("All is done."))
-    run = codex.exec("run a command", timeout=PATIENCE)
+    run = codex.exec("run a command")
     ran_clean_but_compacted(run)
     _, compaction, after = upstream.requests
     assert "CONTEXT CHECKPOINT COMPACTION" not in everything_said(compaction), "Codex did it by itself"

@@ -29,7 +29,7 @@ def test_a_code_mode_model_completes_a_tool_turn(codex: CodexHome, tmp_path: Pat
         codex.write_config(gateway.base_url, "gpt-6-sol", TOKEN, stream_max_retries=1)
         # without our catalogue Codex takes its own, in which this model is one of code mode
         codex.config_file.write_text(re.sub(r"model_catalog_url.*\n", "", codex.config_file.read_text()))
-        run = codex.exec("hi", timeout=60)
+        run = codex.exec("hi")
         offered = {tool["function"]["name"] for tool in upstream.requests[0].json["tools"]}
         answered = upstream.requests[-1].json["messages"][-1]
     assert run.returncode == 0, run.output

@@ -2,27 +2,25 @@
 
 import hashlib
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
 
 import pytest
 
-from tests.e2e.codex import CodexHome, CodexRun
+from tests.e2e.app_server import AppServer
+from tests.e2e.codex import PATIENCE, CodexHome, CodexRun
 from tests.e2e.gateway_process import MODEL, TOKEN, GatewayProcess
 from tests.e2e.test_codex_exec import ran_well, say
 from tests.upstream import Upstream
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
-PATIENCE = 90.0
 RICH = b"""\
 #:schema https://example.invalid/codex.json
 # my configuration, by hand\r
@@ -80,7 +78,7 @@ def command(codex: CodexHome, home: Path, *args: str, **environ: str) -> CodexRu
         timeout=PATIENCE,
     )
     output, errors = (part.decode("utf-8", "replace") for part in (done.stdout, done.stderr))
-    return CodexRun(args, done.returncode, output, errors, time.monotonic() - began, timed_out=False)
+    return CodexRun(args, done.returncode, output, errors, time.monotonic() - began, ended_by_us=False)
 
 
 def well(run: CodexRun) -> CodexRun:
@@ -90,54 +88,12 @@ def well(run: CodexRun) -> CodexRun:
 
 def starts(codex: CodexHome) -> CodexRun:
     """Codex reads its configuration and says what it found: the same start as for a turn."""
-    return well(codex._run("features", "list", timeout=PATIENCE))
+    return well(codex._run("features", "list"))
 
 
 def tree(folder: Path) -> dict[str, str]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-class AppServer:
-    """What the IDE extension and the App speak to."""
-
-    def __init__(self, args: list[str], codex: CodexHome, **environ: str) -> None:
-        self._process = subprocess.Popen(
-            args,
-            cwd=codex.repo,
-            env=codex._environment() | environ,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        self._number = 0
-
-    def __enter__(self) -> Self:
-        about = {"name": "tests", "title": "Tests", "version": "0"}
-        self.call("initialize", {"clientInfo": about, "capabilities": {"experimentalApi": True}})
-        self._send({"method": "initialized"})
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.killpg(self._process.pid, signal.SIGTERM)
-        self._process.communicate(timeout=20)
-
-    def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        self._number += 1
-        self._send({"id": self._number, "method": method, "params": params})
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            message = json.loads(line)
-            if message.get("id") == self._number and "method" not in message:
-                assert "result" in message, message
-                return message["result"]
-        raise AssertionError(f"the app-server ended during {method}")
-
-    def _send(self, message: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(message).encode() + b"\n")
-        self._process.stdin.flush()
 
 
 # --- with everything well
@@ -150,9 +106,9 @@ def test_codex_works_with_our_part_in_a_rich_home_and_gets_its_bytes_back(
     codex.config_file.write_bytes(RICH)
     well(command(codex, gateway.home, "inject"))
     starts(codex)
-    run = codex.exec("hello", "-c", "model_provider=codex-nexus", "-m", MODEL, timeout=PATIENCE)
+    run = codex.exec("hello", "-c", "model_provider=codex-nexus", "-m", MODEL)
     ran_well(run)
-    run = codex._run("-p", "nexus", "exec", "--skip-git-repo-check", "hello", timeout=PATIENCE)
+    run = codex._run("-p", "nexus", "exec", "--skip-git-repo-check", "hello")
     ran_well(run)
     assert f"model: {MODEL}" in run.output
     assert "provider: codex-nexus" in run.output
@@ -170,7 +126,7 @@ def test_the_switched_default_serves_a_turn_and_gives_the_bytes_back(
     upstream.script(say("switched"))
     codex.config_file.write_bytes(RICH)
     well(command(codex, gateway.home, "inject", "--switch-default"))
-    run = codex.exec("hello", timeout=PATIENCE)
+    run = codex.exec("hello")
     ran_well(run)
     assert f"model: {MODEL}" in run.output
     well(command(codex, gateway.home, "eject"))
@@ -180,7 +136,7 @@ def test_the_switched_default_serves_a_turn_and_gives_the_bytes_back(
 def test_codex_finds_its_own_doctor_content_with_our_provider(codex: CodexHome, gateway: GatewayProcess) -> None:
     codex.config_file.write_bytes(RICH)
     well(command(codex, gateway.home, "inject", "--switch-default"))
-    run = codex._run("doctor", "--json", timeout=PATIENCE)
+    run = codex._run("doctor", "--json")
     checks = json.loads(run.stdout)["checks"]
     ours = {
         name: check for name, check in checks.items() if "reachability" in name or "auth" in name or "config" in name
@@ -365,8 +321,8 @@ def test_a_gateway_that_starts_brings_codex_up_to_date_once(
         try:
             gateway._process = process
             gateway._wait_until_healthy()
-            time.sleep(1)
-            run = codex._run("-p", "nexus", "exec", "--skip-git-repo-check", "hello", timeout=PATIENCE)
+            eventually(lambda log=log: "[web] Control panel" in log.read_text())  # it opens after Codex was told
+            run = codex._run("-p", "nexus", "exec", "--skip-git-repo-check", "hello")
             ran_well(run)
         finally:
             gateway.stop()

@@ -13,6 +13,7 @@ from tests.e2e.codex import CodexHome
 from tests.e2e.gateway_process import MODEL, TOKEN, GatewayProcess
 from tests.e2e.test_codex_exec import ran_well, run_commands, say
 from tests.upstream import Answer, Recorded, Upstream, stall, text
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -133,15 +134,19 @@ def test_a_cut_in_the_middle_of_an_answer(nexus: CodexHome, relay: Relay, upstre
     assert "Whole." in run.stdout
     assert len(upstream.requests) == 3
     assert roles(upstream.requests[1]) == roles(upstream.requests[2])
-    assert upstream.requests[1].aborted is not None
+    eventually(lambda: upstream.requests[1].aborted)
 
 
 def test_a_cut_between_two_turns_of_a_tool_loop(nexus: CodexHome, relay: Relay, upstream: Upstream) -> None:
-    def cut_later(_: Recorded) -> Answer:
-        threading.Timer(0.6, relay.cut).start()
-        return run_commands("sleep 1.2; echo slept > slept.txt")
+    def cut_while_it_runs() -> None:
+        eventually((nexus.repo / "begun").exists)
+        relay.cut()
+        (nexus.repo / "go").touch()
 
-    upstream.script(cut_later, say("Rested."))
+    upstream.script(
+        run_commands("touch begun; while [ ! -e go ]; do sleep 0.05; done; echo slept > slept.txt"), say("Rested.")
+    )
+    threading.Thread(target=cut_while_it_runs, daemon=True).start()
     run = nexus.exec("sleep")
     ran_well(run)
     assert "Rested." in run.stdout

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.e2e.panel import PanelProcess, browser, chromium, open_panel
+from tests.e2e.panel import PanelProcess, missing, open_panel
 from tests.upstream import Upstream, finish, sse, text, usage
 
 pytestmark = pytest.mark.e2e
@@ -50,22 +48,6 @@ def from_npm(package: str, file: str) -> Path:
     if done.returncode or not found.exists():
         missing(f"{package} cannot be fetched from npm")
     return found
-
-
-def missing(reason: str) -> None:
-    """Skips, but never where the tests are the gate."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Browser]:
-    """The browser."""
-    if chromium() is None:
-        missing("there is no chromium on this machine: apt-get install chromium")
-    with browser() as running:
-        yield running
 
 
 @pytest.mark.parametrize("width", [1280, 360])

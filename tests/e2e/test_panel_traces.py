@@ -9,23 +9,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.panel import Complaints, PanelProcess, browser, chromium, open_panel
-from tests.e2e.test_panel_access import AXE, from_npm, missing
+from tests.e2e.panel import Complaints, PanelProcess, open_panel
+from tests.e2e.test_panel_access import AXE, from_npm
 from tests.upstream import Upstream, finish, sse, status, text, usage
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.e2e
 
 HELLO = sse([text("a private answer"), finish(), usage(12, 7)])
 REFUSAL = status(400, {"error": {"message": "Unsupported parameter: 'stream_options'"}})
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Browser]:
-    """The browser."""
-    if chromium() is None:
-        missing("there is no chromium on this machine: apt-get install chromium")
-    with browser() as running:
-        yield running
 
 
 @pytest.fixture
@@ -54,7 +46,7 @@ def test_a_recorded_turn_is_opened_and_saved(
         viewport={"width": width, "height": 860}, accept_downloads=True, reduced_motion="reduce"
     )
     page = context.new_page()
-    page.set_default_timeout(8000)
+    page.set_default_timeout(1000 * PATIENCE)
     complaints = Complaints(page)
     open_panel(page, panel, language=language)
     switch = page.get_by_role("switch")

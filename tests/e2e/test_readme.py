@@ -28,6 +28,7 @@ RUN = {
     "codex-nexus usage": ["usage"],
     "codex-nexus models --scan": ["models", "--scan"],
     "codex-nexus doctor --json": ["doctor", "--json", "--offline"],
+    "codex-nexus config set provider deepseek": ["config", "set", "provider", "deepseek"],
 }
 """Run below as a stranger; `--offline`, because a test asks nobody outside."""
 
@@ -35,11 +36,12 @@ ELSEWHERE = {
     "codex-nexus": "test_install.test_it_runs_within_a_second",
     "codex-nexus demo": "test_install.test_the_demo_drives_the_real_codex",
     "codex-nexus doctor": "test_doctor",
+    "codex-nexus key deepseek": "tests/service/test_settings, at a terminal of its own",
     "codex-nexus run -- codex": "test_codex_home.test_run_serves_a_turn_and_changes_no_file",
     "codex-nexus trace": "test_trace.test_a_turn_of_codex_is_written_without_its_words",
     "codex-nexus probe PROVIDER/MODEL": "test_probe",
     "codex-nexus probe PROVIDER/MODEL --write": "test_probe",
-    "codex -p nexus": "test_panel.test_one_click_and_two_keys_lead_from_nothing_to_a_turn_of_codex",
+    "codex -p nexus": "test_panel_guide.test_one_click_and_two_keys_lead_from_nothing_to_a_turn_of_codex",
     "codex": "test_codex_home.test_the_switched_default_serves_a_turn_and_gives_the_bytes_back",
     "pip install .": "test_install.installed, from the wheel that this command builds",
     "pip uninstall codex-nexus": "test_install.test_nothing_is_left_behind",

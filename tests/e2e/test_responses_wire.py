@@ -44,7 +44,7 @@ def test_tools_work_over_an_upstream_of_responses(
     outer: GatewayProcess, codex: CodexHome, script: str, files: list[str]
 ) -> None:
     codex.write_config(outer.base_url, MODEL, TOKEN, stream_max_retries=1)
-    run = codex.exec(marked(script, "go"), timeout=60)
+    run = codex.exec(marked(script, "go"))
     assert run.returncode == 0, run.output
     assert all((codex.repo / name).exists() for name in files), run.output
     assert "All done" in run.output

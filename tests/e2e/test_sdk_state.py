@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import openai
@@ -12,6 +11,7 @@ from openai import AsyncOpenAI, OpenAI
 
 from tests.e2e.sdk import World, aclient, client, say, world
 from tests.upstream import Upstream, finish, sse, stall, text, usage
+from tests.waiting import eventually
 
 __all__ = ["aclient", "client", "world"]  # fixtures
 pytestmark = pytest.mark.e2e
@@ -41,11 +41,8 @@ def asked(upstream: Upstream, n: int = -1) -> list[str]:
 
 def over(client: OpenAI, name: str) -> Any:
     """A background response once it is over, polled as OpenAI's guide does."""
-    deadline = time.monotonic() + 8
-    while (response := client.responses.retrieve(name)).status in ("queued", "in_progress"):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return response
+    eventually(lambda: client.responses.retrieve(name).status not in ("queued", "in_progress"))
+    return client.responses.retrieve(name)
 
 
 # --- stored responses

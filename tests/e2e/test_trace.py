@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.codex import CodexHome
+from tests.e2e.codex import PATIENCE, CodexHome
 from tests.e2e.gateway_process import MODEL, TOKEN, UPSTREAM_KEY, GatewayProcess
 from tests.upstream import Upstream, call, finish, reasoning, sse, text, usage
 
@@ -34,7 +34,7 @@ def trace(gateway: GatewayProcess, *argv: str) -> str:
     """What the verb prints."""
     command = [sys.executable, "-m", "codex_nexus", "--port", str(gateway.port), "trace", *argv]
     environ = {**os.environ, "CODEX_NEXUS_HOME": str(gateway.home)}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -54,7 +54,7 @@ def test_a_turn_of_codex_is_written_without_its_words(
         ),
         sse([text(f"The {WORD} "), text("flies."), finish("stop"), usage(12, 3)]),
     )
-    run = codex.exec(f"say {WORD}", timeout=60)
+    run = codex.exec(f"say {WORD}")
     assert run.returncode == 0, run
     assert len(trace(recording).splitlines()) == 3
     out = tmp_path / "trace.json"

@@ -20,6 +20,7 @@ import pytest
 
 from tests.e2e.gateway_process import MODEL, TOKEN, GatewayProcess
 from tests.upstream import Upstream, finish, sse, stall, text
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = [
     pytest.mark.e2e,
@@ -57,7 +58,7 @@ def stopped(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-async def soon(what: Callable[[], Awaitable[Any]], seconds: float = 15.0) -> Any:
+async def soon(what: Callable[[], Awaitable[Any]], seconds: float = PATIENCE) -> Any:
     """What comes back once it is something."""
     deadline = time.monotonic() + seconds
     while not (found := await what()):
@@ -132,7 +133,7 @@ async def team(upstream: Upstream, tmp_path: Path) -> AsyncIterator[Team]:
     process = GatewayProcess(tmp_path, upstream.base_url)
     process.flags = ("--workers", str(COUNT))
     await asyncio.to_thread(process.start)
-    headers, timeout = {"Authorization": f"Bearer {TOKEN}"}, aiohttp.ClientTimeout(total=20)
+    headers, timeout = {"Authorization": f"Bearer {TOKEN}"}, aiohttp.ClientTimeout(total=PATIENCE)
     connector = aiohttp.TCPConnector(force_close=True)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connector) as client:
         made = Team(process, client)
@@ -239,7 +240,9 @@ def test_workers_that_end_as_they_begin_are_given_up(tmp_path: Path) -> None:
     paths = os.pathsep.join(filter(None, [str(broken), os.environ.get("PYTHONPATH")]))
     homes = {"CODEX_NEXUS_HOME": str(tmp_path), "CODEX_HOME": str(tmp_path / "codex"), "PYTHONPATH": paths}
     command = [sys.executable, "-m", "codex_nexus", "serve", "--port", "0", "--workers", "2"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **homes}, timeout=60)
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, env={**os.environ, **homes}, timeout=PATIENCE
+    )
     assert done.returncode == 1
     assert "Workers end as soon as they begin (status 3); giving up." in done.stdout
     assert "Traceback" not in done.stderr
@@ -265,10 +268,7 @@ def test_a_closed_terminal_ends_it(flags: tuple[str, ...], upstream: Upstream, t
         said += os.read(terminal, 4096)
     workers = children(pid)
     os.close(terminal)
-    deadline = time.monotonic() + 20
-    while os.waitpid(pid, os.WNOHANG)[0] == 0:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    eventually(lambda: os.waitpid(pid, os.WNOHANG)[0])
     assert not [pid for pid in workers.values() if alive(pid)]
 
 
