@@ -128,5 +128,9 @@ class ConfigError(NexusError):
         super().__init__(f"{source} has {len(problems)} problem{'s' if len(problems) != 1 else ''}:{lines}")
 
 
+class Misuse(NexusError):
+    """The command line asks for what cannot be; nothing was done."""
+
+
 class StoreError(NexusError):
     """The session store cannot read or write. A turn goes on without it."""
