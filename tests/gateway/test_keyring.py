@@ -88,7 +88,7 @@ async def test_a_key_that_rests_is_not_asked_while_another_one_works(
 
 
 async def test_a_lone_key_never_rests(serve: Serve, upstream: Upstream) -> None:
-    gateway = await serve()
+    gateway = await serve(retry={"attempts": 1})
     upstream.script(status(429, error("slow down")), HELLO)
     assert (await gateway.create()).status == 429
     assert (await gateway.create()).status == 200

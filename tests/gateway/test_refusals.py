@@ -32,8 +32,9 @@ async def test_a_refusal_is_told_in_the_clients_own_terms(
 @pytest.mark.parametrize("retry_after", [None, "7", "0", "1.2", "Wed, 21 Oct 2026 07:28:00 GMT"])
 @pytest.mark.parametrize("headers", [{}, CODEX], ids=["plain", "codex"])
 async def test_the_time_to_wait_is_passed_on(
-    gateway: Served, upstream: Upstream, headers: dict[str, str], retry_after: str | None
+    serve: Serve, upstream: Upstream, headers: dict[str, str], retry_after: str | None
 ) -> None:
+    gateway = await serve(retry={"attempts": 1})
     upstream.script(status(429, error("slow down"), {"Retry-After": retry_after} if retry_after else None))
     reply = await gateway.create(headers)
     assert reply.status == 429

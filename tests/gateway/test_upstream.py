@@ -146,11 +146,49 @@ async def test_a_server_in_trouble_is_asked_again(
     assert len(upstream.requests) == attempts
 
 
-@pytest.mark.parametrize("refusal", ["400", "401", "402", "403", "404", "413", "422", "429", "400 too long"])
+@pytest.mark.parametrize("refusal", ["400", "401", "402", "403", "404", "413", "422", "400 too long"])
 async def test_a_final_refusal_is_not_asked_again(gateway: Served, upstream: Upstream, refusal: str) -> None:
     upstream.script(REFUSALS[refusal][0])
     await gateway.create()
     assert len(upstream.requests) == 1
+
+
+SLOW = status(429, error("slow down"))
+
+
+@pytest.mark.parametrize("slow", [SLOW, sse([error("Rate limit reached", code=429)])], ids=["status", "stream"])
+async def test_a_short_limit_of_requests_is_waited_for(
+    serve: Serve, upstream: Upstream, slow: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = await serve(retry={"attempts": 3, "base_delay_s": 0.01})
+    upstream.script(slow, slow, HELLO)
+    assert (await gateway.stream()).text == "hi"
+    assert len(upstream.requests) == 3
+    assert "asking again in 0.0 s" in caplog.text
+
+
+async def test_a_limit_of_requests_that_stays_is_told(serve: Serve, upstream: Upstream) -> None:
+    gateway = await serve(retry={"attempts": 3, "base_delay_s": 0})
+    upstream.script(SLOW)
+    assert (await gateway.create()).status == 429
+    assert len(upstream.requests) == 3
+
+
+async def test_a_long_limit_of_requests_is_told_at_once(gateway: Served, upstream: Upstream) -> None:
+    upstream.script(status(429, error("slow down"), {"Retry-After": "30"}))
+    reply = await gateway.create()
+    assert (reply.status, reply.headers["Retry-After"], len(upstream.requests)) == (429, "30", 1)
+
+
+async def test_other_keys_and_providers_come_before_waiting(
+    serve: Serve, upstream: Upstream, other_upstream: Upstream
+) -> None:
+    gateway = await serve(**fallback(upstream, other_upstream))
+    for number in range(3):
+        upstream.script(SLOW)
+        other_upstream.script(*[SLOW] * number, HELLO)
+        assert (await gateway.create()).status == (200 if number < 2 else 429)
+        assert len(other_upstream.requests) - len(upstream.requests) == 0
 
 
 async def test_a_second_try_may_go_well(gateway: Served, upstream: Upstream) -> None:

@@ -1,7 +1,8 @@
 """The road to providers: keys in turn, retries, repairs and fallbacks before the first byte.
 
-After the first byte of an answer nothing is tried again: what the client has seen must not be said twice. Of the three
-loops the outer one changes the provider, the next one the words, the inner ones key and attempt.
+After the first byte of an answer nothing is tried again: what the client has seen must not be said twice. Of the
+loops the outermost holds a turn while everybody says "too many requests", the next one changes the provider, then the
+words, the inner ones key and attempt.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable
 import aiohttp
 import msgspec
 
+from codex_nexus.config.model import Retry
 from codex_nexus.gateway.connections import Connections
 from codex_nexus.gateway.exchange import ask, teller
 from codex_nexus.gateway.judgement import Asking, BegunWithFault, Opened, Wire
@@ -70,7 +72,7 @@ class Upstream:
         *,
         trace: Trace | None = None,
     ) -> Opened:
-        """The first answer that any destination of the route begins.
+        """The first answer that any destination of the route begins. A short limit of requests is waited for.
 
         Args:
             route: where to go.
@@ -83,16 +85,38 @@ class Upstream:
         Raises:
             UpstreamError: none did; the fault is the last one.
         """
+        attempt = 1
+        while True:
+            try:
+                return await self._first(route, body, snapshot, wire, repairs, trace=trace)
+            except UpstreamError as error:
+                wait = _delay(error.fault, attempt, snapshot.config.retry)
+                if error.fault.kind != "rate_limit" or wait is None:
+                    if isinstance(error, BegunWithFault):
+                        return error.opened
+                    raise
+                log.warning("%s failed (%s), asking again in %.1f s", error.upstream, error.fault.message, wait)
+            await asyncio.sleep(wait)
+            attempt += 1
+
+    async def _first(
+        self,
+        route: Route,
+        body: Body,
+        snapshot: Snapshot,
+        wire: Wire | None,
+        repairs: int,
+        *,
+        trace: Trace | None,
+    ) -> Opened:
+        """One destination after the other, as long as another one may help."""
         fault = Fault("server", "No provider was asked.")
         for n, destination in enumerate(route.destinations):
             try:
                 return await self._healing(destination, body, snapshot, wire, repairs, trace=trace)
             except UpstreamError as error:
                 fault, error.upstream = error.fault, destination.name
-                last = n == len(route.destinations) - 1
-                if last or fault.kind not in _OTHER_PROVIDER:
-                    if isinstance(error, BegunWithFault):
-                        return error.opened
+                if n == len(route.destinations) - 1 or fault.kind not in _OTHER_PROVIDER:
                     raise
                 log.warning(
                     "%s failed (%s), trying %s", destination.name, fault.message, route.destinations[n + 1].name
@@ -189,12 +213,17 @@ class Upstream:
             try:
                 return await ask(self._connections, asking, key)
             except UpstreamError as error:
-                if attempt >= retry.attempts or error.fault.kind not in _SAME_AGAIN:
+                wait = _delay(error.fault, attempt, retry)
+                if error.fault.kind not in _SAME_AGAIN or wait is None:
                     raise
-                wait = error.fault.retry_after
-                if wait is not None and wait > _LONGEST_DELAY_S:
-                    raise
-                await asyncio.sleep(
-                    wait if wait is not None else min(_LONGEST_DELAY_S, retry.base_delay_s * 2 ** (attempt - 1))
-                )
-                attempt += 1
+            await asyncio.sleep(wait)
+            attempt += 1
+
+
+def _delay(fault: Fault, attempt: int, retry: Retry) -> float | None:
+    """Seconds to wait before the same is asked again; None when that is not worth it any more."""
+    if attempt >= retry.attempts or (fault.retry_after or 0) > _LONGEST_DELAY_S:
+        return None
+    if fault.retry_after is not None:
+        return fault.retry_after
+    return min(_LONGEST_DELAY_S, retry.base_delay_s * 2 ** (attempt - 1))
