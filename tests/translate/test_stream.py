@@ -12,8 +12,9 @@ from codex_nexus.translate.clients import CODEX, PLAIN, Client
 from codex_nexus.translate.deltas import CallPiece, Delta, Ending, GatheredCall, Refused, Text, Thought
 from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.sealed import unseal
-from codex_nexus.translate.stream import ResponseStream, Wishes
+from codex_nexus.translate.stream import ResponseStream
 from codex_nexus.translate.tools import DeclaredTool, ToolTable
+from codex_nexus.translate.wishes import Wishes
 from codex_nexus.wire.create import CreateResponse
 from codex_nexus.wire.events import EventEncoder
 from codex_nexus.wire.responses import InputTokensDetails, OutputTokensDetails, ResponseUsage, echoed

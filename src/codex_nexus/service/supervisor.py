@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from codex_nexus.config import file as config_file
 from codex_nexus.config.model import Config
@@ -17,11 +17,11 @@ from codex_nexus.errors import NexusError, StoreError
 from codex_nexus.gateway.metrics import SHARED
 from codex_nexus.gateway.state import Gateway
 from codex_nexus.service import codex, logs
+from codex_nexus.service.crew import First, Other
 from codex_nexus.service.files import Files, Overrides, Say
 from codex_nexus.service.helm import Helm
-from codex_nexus.service.lending import Borrower, Lender
+from codex_nexus.service.lending import Borrower
 from codex_nexus.service.listener import Listener
-from codex_nexus.service.news import Ledger, Teller
 from codex_nexus.service.panel import Panel, panel_port
 from codex_nexus.service.program import first_words
 from codex_nexus.service.records import Records
@@ -30,6 +30,8 @@ from codex_nexus.service.tending import close_later, count, end_with_parent, ten
 from codex_nexus.sessions.opening import open_store
 from codex_nexus.sessions.store import SessionStore
 from codex_nexus.snapshot import Snapshot
+
+T = TypeVar("T")
 
 
 class Supervisor:
@@ -46,10 +48,8 @@ class Supervisor:
         self._gateway: Gateway | None = None
         self._listener: Listener | None = None
         self._panel: Panel | None = None
-        self._news: Ledger | Teller | None = None
-        self._lender: Lender | None = None
-        self._borrower: Borrower | None = None
-        self._background: set[asyncio.Task[None]] = set()
+        self._crew: First | Other | None = None
+        self._background: set[asyncio.Task[Any]] = set()
         self._changing = asyncio.Lock()
         self._ended = asyncio.Event()
 
@@ -76,12 +76,12 @@ class Supervisor:
     @property
     def book(self) -> Book:
         """The turns: of this process, or of all workers."""
-        return self._news if isinstance(self._news, Ledger) else self.gateway.traffic
+        return self._crew.book if self._crew is not None else self.gateway.traffic
 
     @property
     def records(self) -> Records | Borrower:
         """The recorded turns: of this process, or of all workers."""
-        return self._borrower or Records(self.gateway)
+        return self._crew.records if self._crew is not None else Records(self.gateway)
 
     @property
     def gateway(self) -> Gateway:
@@ -113,16 +113,12 @@ class Supervisor:
                 self._say(line)
 
     async def _join_workers(self, gateway: Gateway) -> None:
-        news, worker = self._overrides.news, self._overrides.worker
-        if news is None:
+        end, worker = self._overrides.news, self._overrides.worker
+        if end is None:
             return
-        if worker:
-            self._news = Teller(news, worker, gateway.traffic)
-            self._lender = Lender(Records(gateway), os.environ[SHARED], worker)
-            await self._lender.start()
-        else:
-            self._news = Ledger(news, gateway.traffic)
-            self._borrower = Borrower(Records(gateway), os.environ[SHARED])
+        folder = os.environ[SHARED]
+        self._crew = Other(gateway, worker, end, folder) if worker else First(gateway, end, folder)
+        await self._crew.start()
 
     async def open_gateway(self) -> None:
         """Starts the gateway, unless it is started.
@@ -215,7 +211,7 @@ class Supervisor:
 
     async def reload_all(self) -> bool:
         """Takes over what stands in the files, in all workers; whether it differed. Raises as `apply` does."""
-        changed = await asyncio.shield(self._take_files())  # done to its end, like `apply`
+        changed = await asyncio.shield(self._spawn(self._take_files()))  # done to its end, like `apply`
         self._tell_workers()
         return changed
 
@@ -279,10 +275,8 @@ class Supervisor:
             await self._panel.stop()
         if self._listener is not None:
             await self._listener.stop()
-        if self._news is not None:
-            self._news.close()
-        if self._lender is not None:
-            self._lender.close()
+        if self._crew is not None:
+            self._crew.close()
         tasks = list(self._background)
         for task in tasks:
             task.cancel()
@@ -292,7 +286,7 @@ class Supervisor:
             if self._gateway.store is not None:
                 await self._gateway.store.close()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)

@@ -44,6 +44,8 @@ async def tend(gateway: Gateway, reopen: Callable[[], SessionStore | None]) -> N
             log.debug("the store cannot be tended: %s", error.message)
         except NexusError as error:
             log.warning("%s", error.message)
+        except Exception:
+            log.exception("a fault while looking after the store; the next look may go well")
         await asyncio.sleep(LOOK_S)
 
 
@@ -63,9 +65,12 @@ async def count(gateway: Gateway, *, warns: bool) -> None:
     """
     while True:
         budgets = gateway.snapshot.config.budgets
-        await gateway.usage.bring(gateway.store, ask=bool(budgets))
-        if warns:
-            gateway.usage.warn(budgets)
+        try:
+            await gateway.usage.bring(gateway.store, ask=bool(budgets))
+            if warns:
+                gateway.usage.warn(budgets)
+        except Exception:
+            log.exception("a fault while counting usage; the next round may go well")
         await asyncio.sleep(COUNT_S)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from codex_nexus.translate import arguments as given
 from codex_nexus.translate.clients import Client, told
@@ -20,6 +20,7 @@ from codex_nexus.translate.faults import Fault
 from codex_nexus.translate.outputs import Builder, CallBuilder, MessageBuilder, ReasoningBuilder
 from codex_nexus.translate.sealed import Sealed, seal
 from codex_nexus.translate.tools import ToolTable, is_cut
+from codex_nexus.translate.wishes import Wishes
 from codex_nexus.wire import codec
 from codex_nexus.wire import events as ev
 from codex_nexus.wire.events import Event
@@ -34,15 +35,6 @@ Estimate = Callable[[list[OutputItem]], ResponseUsage | None]
 """Counts the tokens of an answer whose provider did not."""
 
 _PREFIX = {"function": "fc", "custom": "ctc", "tool_search": "tsc"}
-
-
-class Wishes(Struct, frozen=True):
-    """What the request asked of the answer's form."""
-
-    summary: bool = False
-    encrypted: bool = False
-    json: bool = False
-    logprobs: bool = False
 
 
 class ResponseStream:

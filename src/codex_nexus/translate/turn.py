@@ -20,7 +20,7 @@ from msgspec import Raw
 
 from codex_nexus.errors import InvalidRequest
 from codex_nexus.translate import history as history_floor
-from codex_nexus.translate import logprobs, silence, strict
+from codex_nexus.translate import silence, strict
 from codex_nexus.translate import tools as tool_floor
 from codex_nexus.translate.answer_form import enforced
 from codex_nexus.translate.chat_reader import ChatReader
@@ -36,9 +36,10 @@ from codex_nexus.translate.outputs import MessageBuilder, ReasoningBuilder
 from codex_nexus.translate.pictures import pictures
 from codex_nexus.translate.request import to_body
 from codex_nexus.translate.rescue import Rescue
-from codex_nexus.translate.stream import NewId, ResponseStream, Wishes
+from codex_nexus.translate.stream import NewId, ResponseStream
 from codex_nexus.translate.tools import DeclaredTool, ToolTable
 from codex_nexus.translate.usage import estimated_usage
+from codex_nexus.translate.wishes import wishes_of
 from codex_nexus.wire import codec
 from codex_nexus.wire.create import CreateResponse
 from codex_nexus.wire.events import Event
@@ -247,16 +248,8 @@ def open_turn(create: CreateResponse, stored: list[Raw], client: Client, new_id:
     if client.told_mistakes:
         strict.check(create, history)
     declared = tool_floor.declared(create.tools or [], "tools") + history.declared_tools()
-    reasoning = create.reasoning
-    summary = (reasoning.summary or reasoning.generate_summary) if reasoning else None
-    wishes = Wishes(
-        summary=summary is not None and summary != "none",
-        encrypted="reasoning.encrypted_content" in (create.include or []),
-        json=create.text is not None and create.text.format is not None and create.text.format.type != "text",
-        logprobs=logprobs.wanted(create),
-    )
     response = echoed(create, new_id("resp"), now)
-    return Turn(create, history, declared, client, ResponseStream(response, client, wishes, new_id))
+    return Turn(create, history, declared, client, ResponseStream(response, client, wishes_of(create), new_id))
 
 
 def input_items(create: CreateResponse) -> Raw:
