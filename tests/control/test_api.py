@@ -272,8 +272,9 @@ async def test_a_probe_lists_models(panel: Panel, upstream: Upstream) -> None:
     assert upstream.lookups[-1].headers["authorization"] == f"Bearer {KEY}"
 
 
-async def test_a_probe_tries_a_key_that_is_not_saved(panel: Panel, upstream: Upstream) -> None:
-    await panel.post("models", {"provider": "custom", "key": "sk-tried"})
+@pytest.mark.parametrize("name", ["key", "api_key"])
+async def test_a_probe_tries_a_key_that_is_not_saved(panel: Panel, upstream: Upstream, name: str) -> None:
+    await panel.post("models", {"provider": "custom", name: "sk-tried"})
     assert upstream.lookups[-1].headers["authorization"] == "Bearer sk-tried"
     assert "sk-tried" not in panel.file.read_text()
 

@@ -27,7 +27,7 @@ async def models(request: web.Request) -> web.Response:
     """`POST /nexus-ctrl/models`: a provider's own list, and which way it was asked, also when it refuses."""
     steering, fields = request.app[STEERING], await json_body(request)
     provider = text_of(fields, "provider", required=True)
-    key = text_of(fields, "key").strip()
+    key = (text_of(fields, "key") or text_of(fields, "api_key")).strip()  # the second is the word of config.json
     base = text_of(fields, "address").strip() or text_of(fields, "custom_upstream").strip()
     if provider not in steering.snapshot.catalogue.providers:
         raise InvalidRequest(f"There is no provider '{provider}'.", "provider")

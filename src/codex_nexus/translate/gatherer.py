@@ -1,7 +1,8 @@
 """The tool calls of one streamed answer, each piece led to the call that it belongs to.
 
 Servers leave out ids, repeat them, send empty ones, reuse an index for the next call or use none. So a piece goes to
-the call of its id, else to that of its index, else to the open call, unless that one is whole and this begins another.
+the call of its id (at its index, where two share one), else to that of its index, else to the open call, unless that
+one is whole and this begins another.
 """
 
 from __future__ import annotations
@@ -46,12 +47,16 @@ class CallGatherer:
     def _route(self, piece: ToolCallDelta, name: str, fragment: str) -> GatheredCall:
         call_id = codec.whole(piece.id) if isinstance(piece.id, str) else ""
         index = piece.index if isinstance(piece.index, int) else None
+        open_call = self._by_index.get(index) if index is not None else None
         if call_id:
             known = self._by_id.get(call_id)
-            if known is None and index is not None:
-                known = self._late_id(call_id, self._by_index.get(index), name)
+            if known is None:
+                known = self._late_id(call_id, open_call, name)
+            elif open_call is not None and open_call.id == call_id:
+                known = open_call
+            elif index is not None and _is_another(known, name, fragment):
+                known = None
             return known or self._opened(call_id, index, name)
-        open_call = self._by_index.get(index) if index is not None else None
         if open_call is None:
             latest = self.calls[-1] if self.calls else None
             if latest is None or (name and index is not None) or _begins_anew(latest, name, fragment):
@@ -87,6 +92,11 @@ def _begins_anew(call: GatheredCall, name: str, fragment: str) -> bool:
     if name and name != call.name:
         return True
     return fragment.lstrip().startswith("{") and not _same(fragment, call.arguments)
+
+
+def _is_another(call: GatheredCall, name: str, fragment: str) -> bool:
+    """Whether a piece with the id of this call, but at an index of its own, is of another: not every id is unique."""
+    return bool(name and call.name and name != call.name) or _begins_anew(call, name, fragment)
 
 
 def _same(fragment: str, arguments: str) -> bool:
