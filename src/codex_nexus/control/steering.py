@@ -66,29 +66,6 @@ class Book(Protocol):
         ...
 
 
-class Recorded(Struct, frozen=True):
-    """A recorded turn as a row.
-
-    Attributes:
-        id: what it is asked for by.
-        turn: its id in the book of turns; empty when it never came so far.
-        at: unix time of its beginning.
-        door: how it came in.
-        tries: requests that went to providers.
-    """
-
-    id: str
-    turn: str
-    at: float
-    door: str
-    asked: str
-    upstream: str
-    status: str
-    fault: str
-    tries: int
-    seconds: float
-
-
 class Records(Protocol):
     """The last turns with all that went through in them, where that is wanted."""
 
@@ -105,8 +82,8 @@ class Records(Protocol):
         """The ids in the book of turns of those that are recorded."""
         ...
 
-    async def listed(self) -> list[Recorded]:
-        """Those that are kept, oldest first."""
+    async def listed(self) -> Sequence[Struct]:
+        """Those that are kept, oldest first, as rows for the page; it alone looks into them."""
         ...
 
     async def told(self, name: str, *, words: bool) -> bytes | None:

@@ -25,7 +25,15 @@ _END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
 class TraceRow(Struct, frozen=True):
-    """A recorded turn in a list; `turn` is its id in the book of turns, empty when it never came so far."""
+    """A recorded turn in a list.
+
+    Attributes:
+        id: what it is asked for by.
+        turn: its id in the book of turns; empty when it never came so far.
+        at: unix time of its beginning.
+        door: how it came in.
+        tries: requests that went to providers.
+    """
 
     id: str
     turn: str

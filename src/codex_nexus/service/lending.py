@@ -1,8 +1,8 @@
 """Recorded turns of all workers: each lends what it has on record to the first one, which has the panel.
 
 A worker listens on a socket in the folder that all workers of a gateway share and that nobody else may open. How many
-turns are to be kept stands in a file of that folder, so that a worker which begins later records like the others from
-its first turn; each wish carries it as well, to those that run.
+turns are to be kept stands in a file of that folder: a worker reads it when it begins, so that it records like the
+others from its first turn, and at each wish.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from codex_nexus.config import file as config_file
-from codex_nexus.control.steering import Recorded
+from codex_nexus.errors import NexusError
+from codex_nexus.gateway.trace_view import TraceRow
 from codex_nexus.service.records import Records
 
 log = logging.getLogger("codex_nexus.service")
@@ -32,14 +33,13 @@ _SWITCHED = "recording"
 class _Wish(Struct):
     """What the first worker asks for: the list, or the turn of this name."""
 
-    keep: int
     name: str = ""
     words: bool = False
 
 
 class _Lent(Struct):
     turns: list[str]
-    rows: list[Recorded]
+    rows: list[TraceRow]
 
 
 class Lender:
@@ -58,7 +58,7 @@ class Lender:
             self._server = await asyncio.start_unix_server(self._serve, self._path)
         except OSError as error:
             log.warning("this worker's recorded turns cannot be shown in the panel: %s", error)
-        _switch_as_before(self._records, self._folder)  # last: what is switched from now on comes as a wish
+        _switch(self._records, self._folder)  # last: when it is switched from now on, a wish comes
 
     def close(self) -> None:
         """Lends nothing more."""
@@ -68,8 +68,7 @@ class Lender:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             wish = msgspec.json.decode(await reader.readline(), type=_Wish)
-            if wish.keep != self._records.keep:
-                await self._records.switch(wish.keep)
+            _switch(self._records, self._folder)
             if wish.name:
                 writer.write(await self._records.told(wish.name, words=wish.words) or b"")
             else:
@@ -89,8 +88,8 @@ class Borrower:
         self._folder = Path(folder)
         self._turns: list[str] = []
         self._looked = 0.0
-        self._looking: asyncio.Task[list[Recorded]] | None = None
-        _switch_as_before(own, self._folder)
+        self._looking: asyncio.Task[list[TraceRow]] | None = None
+        _switch(own, self._folder)
 
     @property
     def keep(self) -> int:
@@ -99,8 +98,11 @@ class Borrower:
 
     async def switch(self, keep: int) -> None:  # noqa: D102
         await self._own.switch(keep)
-        with contextlib.suppress(OSError):  # the wishes tell it as well
+        try:
             config_file.write_private(self._folder / _SWITCHED, msgspec.json.encode(self._own.switched))
+        except OSError as error:
+            said = f"Only this worker was switched; the others cannot be told: {error.strerror or error}."
+            raise NexusError(said) from None
         await self.listed()
 
     def turns(self) -> list[str]:
@@ -109,10 +111,10 @@ class Borrower:
             self._looking = asyncio.create_task(self.listed())
         return [*self._own.turns(), *self._turns]
 
-    async def listed(self) -> list[Recorded]:  # noqa: D102
+    async def listed(self) -> list[TraceRow]:  # noqa: D102
         self._looked = time.monotonic()
         names = self._lenders()
-        lent = await asyncio.gather(*(self._ask(name, _Wish(self.keep), _LIST_S) for name in names))
+        lent = await asyncio.gather(*(self._ask(name, _Wish(), _LIST_S) for name in names))
         rows, turns = await self._own.listed(), list[str]()
         for name, data in zip(names, lent, strict=True):
             if data:
@@ -129,9 +131,9 @@ class Borrower:
             return own
         worker, dash, number = name.partition("-")
         if dash:
-            return await self._ask(worker, _Wish(self.keep, number, words), _ONE_S) or None
+            return await self._ask(worker, _Wish(number, words), _ONE_S) or None
         for other in self._lenders() if not name.isdigit() else []:
-            if data := await self._ask(other, _Wish(self.keep, name, words), _ONE_S):
+            if data := await self._ask(other, _Wish(name, words), _ONE_S):
                 return data
         return None
 
@@ -153,7 +155,7 @@ class Borrower:
         return b""
 
 
-def _switch_as_before(records: Records, folder: Path) -> None:
-    """Records as it was switched before this worker began."""
+def _switch(records: Records, folder: Path) -> None:
+    """Records as many turns as somebody has wished, if anybody has."""
     with contextlib.suppress(OSError, ValueError):
         records.switched = msgspec.json.decode((folder / _SWITCHED).read_bytes(), type=tuple[int, int])

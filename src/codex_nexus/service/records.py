@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from codex_nexus.control.steering import Recorded
 from codex_nexus.gateway.state import Gateway
-from codex_nexus.gateway.trace_view import document, rows
+from codex_nexus.gateway.trace_view import TraceRow, document, rows
 
 
 class Records:
@@ -35,23 +34,8 @@ class Records:
     def turns(self) -> list[str]:  # noqa: D102
         return [one.record.id for one in self._gateway.traces.held if one.record is not None]
 
-    async def listed(self) -> list[Recorded]:  # noqa: D102
-        found = rows(self._gateway.traces.held, self._gateway.snapshot.secrets())
-        return [
-            Recorded(
-                row.id,
-                row.turn,
-                row.at,
-                row.door,
-                row.asked,
-                row.upstream,
-                row.status,
-                row.fault,
-                row.tries,
-                row.seconds,
-            )
-            for row in found
-        ]
+    async def listed(self) -> list[TraceRow]:  # noqa: D102
+        return rows(self._gateway.traces.held, self._gateway.snapshot.secrets())
 
     async def told(self, name: str, *, words: bool) -> bytes | None:  # noqa: D102
         trace = self._gateway.traces.find(name)

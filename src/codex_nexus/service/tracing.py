@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from codex_nexus.config import file as config_file
-from codex_nexus.control.steering import Recorded
 from codex_nexus.errors import NexusError
+from codex_nexus.gateway.trace_view import TraceRow
 from codex_nexus.service.asking import asked
 
 Say = Callable[[str], None]
@@ -30,7 +30,7 @@ _LOUD = (
 
 class _List(Struct):
     keep: int
-    traces: list[Recorded]
+    traces: list[TraceRow]
 
 
 def show(address: str, say: Say) -> None:
