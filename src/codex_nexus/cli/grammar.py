@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import NoReturn
 
 from codex_nexus import __version__
@@ -67,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
         "usage", help="what was used, by day, provider and model: tokens, and cost at list price",
         epilog="Reads the session store; works with the gateway down. Days are those of UTC.",
     )  # fmt: skip
-    usage.add_argument("--days", type=_days, default=7, metavar="N", help="how many, today among them (7)")
+    usage.add_argument("--days", type=_DAYS, default=7, metavar="N", help="how many, today among them (7)")
     usage.add_argument("--json", action="store_true", help="the same as JSON, also by caller")
     trace = verbs.add_parser(
         "trace", help="what went through in a recorded turn: from and to Codex, from and to the provider",
@@ -171,9 +172,9 @@ def _config(config: argparse.ArgumentParser) -> None:
 def _serve_flags(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
     unset = argparse.SUPPRESS if again else None
     parser.add_argument("--host", type=_word, default=unset, help="address to listen on, over config.json")
-    parser.add_argument("--port", type=_port, default=unset, help="port to listen on, over config.json; 0: any")
+    parser.add_argument("--port", type=_PORT, default=unset, help="port to listen on, over config.json; 0: any")
     parser.add_argument(
-        "--workers", type=_count, default=unset, metavar="N",
+        "--workers", type=_COUNT, default=unset, metavar="N",
         help="processes that share the port (and the session store); one is enough for a person",
     )  # fmt: skip
     parser.add_argument(
@@ -194,10 +195,15 @@ def _serve_flags(parser: argparse.ArgumentParser, *, again: bool = False) -> Non
     )  # fmt: skip
 
 
-def _count(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 256:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of processes; write one from 1 to 256")
-    return int(text)
+def _number(what: str, write: str, least: int, most: int) -> Callable[[str], int]:
+    """Reads a number; `what` it is, and what to `write` in its place, are told when it is none."""
+
+    def read(text: str) -> int:
+        if not text.isdigit() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"'{text}' is no {what}; write {write} from {least} to {most}")
+        return int(text)
+
+    return read
 
 
 def _word(text: str) -> str:
@@ -215,13 +221,6 @@ def _reference(text: str) -> str:
     return _word(text)
 
 
-def _days(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 36500:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of days; write one from 1 to 36500")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not text.isdigit() or int(text) > 65534:
-        raise argparse.ArgumentTypeError(f"'{text}' is no port; write a number from 0 to 65534")
-    return int(text)
+_DAYS = _number("number of days", "one", 1, 36500)
+_COUNT = _number("number of processes", "one", 1, 256)
+_PORT = _number("port", "a number", 0, 65534)

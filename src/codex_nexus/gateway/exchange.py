@@ -35,7 +35,8 @@ async def ask(connections: Connections, asking: Asking, key: str) -> Opened:
     )
     first_byte = timeouts.first_byte_s or destination.dialect.first_byte_timeout_s
     idle = timeouts.idle_s or destination.dialect.idle_timeout_s
-    secrets, tell = _secrets(destination, snapshot), teller(destination, snapshot)
+    secrets = _secrets(destination, snapshot)
+    tell = _teller(destination.provider.name, secrets)
     headers = headers_for(provider, key) | destination.headers
     attempt = asking.trace and asking.trace.attempt(
         destination.name, url, headers, asking.body, query=provider.query, keys=secrets
@@ -101,9 +102,10 @@ def headers_for(provider: ProviderRecord, key: str) -> dict[str, str]:
 
 def teller(destination: Destination, snapshot: Snapshot) -> Callable[[str], str]:
     """Makes a text fit for the client: says whose it is and hides every key."""
-    secrets = _secrets(destination, snapshot)
-    name = destination.provider.name
+    return _teller(destination.provider.name, _secrets(destination, snapshot))
 
+
+def _teller(name: str, secrets: tuple[str, ...]) -> Callable[[str], str]:
     def tell(text: str) -> str:
         shown = masked(text, *secrets)
         if not shown or shown.startswith((name, "The gateway")):

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import aiohttp
 import msgspec
+from msgspec import Struct
 
 from codex_nexus.config.model import Retry
 from codex_nexus.gateway.connections import Connections
@@ -40,6 +41,16 @@ _REPAIRS = 4
 """A server may refuse one thing after another; each refusal costs a round trip, none costs tokens."""
 
 Body = Callable[[Destination], bytes]
+
+
+class _Call(Struct, frozen=True):
+    """What is the same for every destination; see `Upstream.open`."""
+
+    body: Body
+    snapshot: Snapshot
+    wire: Wire | None
+    repairs: int
+    trace: Trace | None
 
 
 class Upstream:
@@ -85,10 +96,10 @@ class Upstream:
         Raises:
             UpstreamError: none did; the fault is the last one.
         """
-        attempt = 1
+        call, attempt = _Call(body, snapshot, wire, repairs, trace), 1
         while True:
             try:
-                return await self._first(route, body, snapshot, wire, repairs, trace=trace)
+                return await self._first(route, call)
             except UpstreamError as error:
                 wait = _delay(error.fault, attempt, snapshot.config.retry)
                 if error.fault.kind != "rate_limit" or wait is None:
@@ -99,21 +110,12 @@ class Upstream:
             await asyncio.sleep(wait)
             attempt += 1
 
-    async def _first(
-        self,
-        route: Route,
-        body: Body,
-        snapshot: Snapshot,
-        wire: Wire | None,
-        repairs: int,
-        *,
-        trace: Trace | None,
-    ) -> Opened:
+    async def _first(self, route: Route, call: _Call) -> Opened:
         """One destination after the other, as long as another one may help."""
         fault = Fault("server", "No provider was asked.")
         for n, destination in enumerate(route.destinations):
             try:
-                return await self._healing(destination, body, snapshot, wire, repairs, trace=trace)
+                return await self._healing(destination, call)
             except UpstreamError as error:
                 fault, error.upstream = error.fault, destination.name
                 if n == len(route.destinations) - 1 or fault.kind not in _OTHER_PROVIDER:
@@ -123,21 +125,12 @@ class Upstream:
                 )
         raise UpstreamError(fault)
 
-    async def _healing(
-        self,
-        destination: Destination,
-        body: Body,
-        snapshot: Snapshot,
-        wire: Wire | None,
-        repairs: int,
-        *,
-        trace: Trace | None,
-    ) -> Opened:
+    async def _healing(self, destination: Destination, call: _Call) -> Opened:
         """Asks, and asks in other words as long as a refusal says which words it wants; these are remembered."""
-        spoken = self._learned.applied(destination) if repairs else destination
+        spoken = self._learned.applied(destination) if call.repairs else destination
         heals: list[str] = []
-        left = repairs
-        asking = self._asking(spoken, body(spoken), snapshot, wire, trace)
+        left = call.repairs
+        asking = self._asking(spoken, call)
         while True:
             try:
                 opened = await self._with_keys(asking)
@@ -146,7 +139,7 @@ class Upstream:
                 heal = error.fault.heal
                 if heal is None or not left or (says_the_same(heal) and heal in heals):
                     raise
-                again, steps = self._repaired(asking, heal, body)
+                again, steps = self._repaired(asking, heal, call.body)
                 if again is None:
                     raise
                 asking = again
@@ -157,21 +150,19 @@ class Upstream:
                 self._learned.learn_repairs(destination, heals)
                 return opened
 
-    def _asking(
-        self, destination: Destination, body: bytes, snapshot: Snapshot, wire: Wire | None, trace: Trace | None
-    ) -> Asking:
+    def _asking(self, destination: Destination, call: _Call) -> Asking:
         """What to ask.
 
         Raises:
             UpstreamError: the prompt is too long for a server that would cut it without a word.
         """
-        window = destination.dialect.context_window
+        body, window = call.body(destination), destination.dialect.context_window
         # Not what was learned: who enlarges a window of their own server could never show it again.
         if destination.dialect.silent_overflow and fills(body, window, _OVERFULL):
             text = f"the conversation does not fit into the {window} tokens that {destination.model} holds."
-            raise UpstreamError(Fault("context_length_exceeded", teller(destination, snapshot)(text)))
+            raise UpstreamError(Fault("context_length_exceeded", teller(destination, call.snapshot)(text)))
         window = self._learned.window(destination.name) or window
-        return Asking(destination, body, snapshot, wire, window, trace=trace)
+        return Asking(destination, body, call.snapshot, call.wire, window, trace=call.trace)
 
     def _repaired(self, asking: Asking, heal: str, body: Body) -> tuple[Asking | None, int]:
         """The same in the words that this heal asks for, in so many steps; None when nothing would change."""

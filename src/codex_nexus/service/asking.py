@@ -16,7 +16,6 @@ import msgspec
 from msgspec import Struct
 
 from codex_nexus.config import file as config_file
-from codex_nexus.control.guard import TOKEN_HEADER
 from codex_nexus.errors import ConfigError, NexusError
 from codex_nexus.service.panel import HOST, panel_port
 
@@ -32,10 +31,6 @@ class Nobody(NexusError):
 class _Refused(Struct):
     message: str
     code: str | None = None
-
-
-class _Session(Struct):
-    token: str
 
 
 class _Envelope(Struct):
@@ -70,17 +65,16 @@ def asked(url: str, verb: str) -> bytes:
 
 
 def told(panel: str, name: str, body: dict[str, str], kind: type[Answer], verb: str) -> Answer:
-    """The answer to a POST, which carries the panel's token.
+    """The answer to a POST.
 
     Raises:
         Nobody: nothing of ours answers there.
         NexusError: what the panel says instead.
     """
+    url, data = f"{panel}/nexus-ctrl/{name}", json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310
     try:
-        token = msgspec.json.decode(asked(f"{panel}/nexus-ctrl/session", verb), type=_Session).token
-        headers = {"Content-Type": "application/json", TOKEN_HEADER: token}
-        url, data = f"{panel}/nexus-ctrl/{name}", json.dumps(body).encode()
-        return msgspec.json.decode(_answer(urllib.request.Request(url, data, headers), verb), type=kind)  # noqa: S310
+        return msgspec.json.decode(_answer(request, verb), type=kind)
     except msgspec.DecodeError:
         raise NexusError(_foreign(panel, verb)) from None
 
