@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +87,23 @@ def beginner(panel: PanelProcess, codex: CodexHome, upstream: Upstream) -> None:
     (panel.home / "providers.json").write_text(json.dumps({"providers": [kimi]}))
 
 
-def test_one_click_and_two_keys_lead_from_nothing_to_a_turn_of_codex(
-    page: Page, upstream: Upstream, codex: CodexHome, tmp_path: Path
-) -> None:
+@contextmanager
+def kimi_chosen(page: Page, upstream: Upstream, codex: CodexHome, folder: Path) -> Iterator[None]:
+    """The guide of such a person, after the first click."""
     upstream.models = ["kimi-k3", "kimi-k2.6"]
     upstream.script(sse(GOOD))
-    panel = PanelProcess(tmp_path, upstream.base_url)
+    panel = PanelProcess(folder, upstream.base_url)
     beginner(panel, codex, upstream)
     with panel:
         open_panel(page, panel)
         page.locator('.tile[data-provider="kimi"]').click()
+        yield
+
+
+def test_one_click_and_two_keys_lead_from_nothing_to_a_turn_of_codex(
+    page: Page, upstream: Upstream, codex: CodexHome, tmp_path: Path
+) -> None:
+    with kimi_chosen(page, upstream, codex, tmp_path):
         expect(key(page, "guide-key")).to_be_focused()
         page.evaluate("navigator.clipboard.writeText('  sk-pasted-\\n0123456789 \\n')")
         page.keyboard.press("Control+v")
@@ -113,13 +122,7 @@ def test_one_click_and_two_keys_lead_from_nothing_to_a_turn_of_codex(
 def test_the_model_that_answered_in_the_guide_is_the_one_that_codex_begins_with(
     page: Page, upstream: Upstream, codex: CodexHome, tmp_path: Path
 ) -> None:
-    upstream.models = ["kimi-k3", "kimi-k2.6"]
-    upstream.script(sse(GOOD))
-    panel = PanelProcess(tmp_path, upstream.base_url)
-    beginner(panel, codex, upstream)
-    with panel:
-        open_panel(page, panel)
-        page.locator('.tile[data-provider="kimi"]').click()
+    with kimi_chosen(page, upstream, codex, tmp_path):
         key(page, "guide-key").fill("sk-guide-0123456789")
         key(page, "guide-on").click()
         key(page, "guide-model").fill("kimi-k2.6")

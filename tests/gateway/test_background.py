@@ -282,17 +282,22 @@ def failing(real: Callable[..., Any], times: int) -> Callable[..., Any]:
     return method
 
 
+async def it_is_told_whole(gateway: Served) -> None:
+    """A turn in the background, with every event once."""
+    name = await begun(gateway)
+    assert (await over(gateway, name))["status"] == "completed"
+    events = events_of((await gateway.get(f"/v1/responses/{name}?stream=true")).body)
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert told(events) == COUNTED
+
+
 async def test_a_store_that_fails_for_a_while_loses_nothing(
     gateway: Served, store: Any, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upstream.script(SLOW)
     monkeypatch.setattr(store, "append", failing(store.append, 3))
     monkeypatch.setattr(store, "finish", failing(store.finish, 1))
-    name = await begun(gateway)
-    assert (await over(gateway, name))["status"] == "completed"
-    events = events_of((await gateway.get(f"/v1/responses/{name}?stream=true")).body)
-    assert [event["sequence_number"] for event in events] == list(range(len(events)))
-    assert told(events) == COUNTED
+    await it_is_told_whole(gateway)
 
 
 async def test_a_batch_that_was_kept_although_the_store_failed_is_kept_once(
@@ -309,11 +314,7 @@ async def test_a_batch_that_was_kept_although_the_store_failed_is_kept_once(
 
     upstream.script(SLOW)
     monkeypatch.setattr(store, "append", append)
-    name = await begun(gateway)
-    assert (await over(gateway, name))["status"] == "completed"
-    events = events_of((await gateway.get(f"/v1/responses/{name}?stream=true")).body)
-    assert [event["sequence_number"] for event in events] == list(range(len(events)))
-    assert told(events) == COUNTED
+    await it_is_told_whole(gateway)
 
 
 # --- a client that goes while it begins
